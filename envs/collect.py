@@ -1,0 +1,209 @@
+"""`worldsim collect`: several processes explore a world, this one writes what they lived.
+
+Episode n is decided by (seed, n) alone. Finished episodes survive a kill, and the next run
+continues with the ones that are missing.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import envs  # noqa: F401  (registers the worlds)
+from envs.crew import Crew
+from worldsim.data import Dataset, DatasetWriter, Episode
+from worldsim.errors import WorldsimError
+from worldsim.world import WorldSpec
+
+WORLDS = {"doom": "worldsim/Doom-v0"}
+DULL_UNITS = 64.0  # an episode that spans less of its map is dropped
+
+
+def make_world(name: str, **kwargs: Any) -> gym.Env:
+    """Make the real environment of a world by its short name, such as ``"doom"``.
+
+    Raises:
+        WorldsimError: There is no such world.
+    """
+    _check_world(name)
+    return gym.make(WORLDS[name], disable_env_checker=True, **kwargs)
+
+
+def world_spec(name: str) -> WorldSpec:
+    """Return the actions, keys and rate of a world; starts no simulator.
+
+    Raises:
+        WorldsimError: There is no such world.
+    """
+    _check_world(name)
+    from envs.doom import DOOM
+
+    return DOOM
+
+
+@dataclass
+class CollectConfig:
+    """What to collect, how much, where to."""
+
+    world: str = "doom"
+    path: str = "data/doom"
+    num_frames: int = 200_000  # steps in all, including those already at `path`
+    split: str = "train"  # or heldout
+    maze_share: float = 0.7  # of episodes; the others walk on Freedoom maps
+    max_steps: int = 256  # of one episode
+    image_size: int = 64
+    num_workers: int = 2
+    seed: int = 0
+
+
+def collect(cfg: CollectConfig) -> int:
+    """Collect episodes until `num_frames` steps are at `path`; return how many episodes it has.
+
+    Raises:
+        WorldsimError: A setting is out of range, or workers keep dying.
+    """
+    _check(cfg)
+    spec = world_spec(cfg.world)
+    with DatasetWriter(cfg.path, spec, cfg.image_size) as writer:
+        done = _seeds_at(cfg.path) if writer.num_episodes else set()
+        numbers = (n for n in count() if episode_seed(cfg.seed, n) not in done)
+        with _Progress(writer, cfg.num_frames) as progress:
+            crew = Crew(_work, asdict(cfg), numbers, cfg.num_workers)
+            try:
+                while not progress.full():
+                    writer.append(crew.next_episode())
+                    progress.update()
+            finally:
+                crew.close()
+        return writer.num_episodes
+
+
+def main(cfg: CollectConfig) -> int | None:
+    """Collect a dataset of exploring play from a real simulator."""
+    episodes = collect(cfg)
+    print(f"{cfg.path}: {episodes} episodes")
+    return None
+
+
+def episode_seed(seed: int, number: int) -> int:
+    """Return the seed of episode `number` of a collection: 62 bits, different for every number."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 2)
+
+
+def play_episode(env: gym.Env, explorer_rng: np.random.Generator, seed: int) -> Episode:
+    """Explore for one episode and return what was lived."""
+    from envs.explore import Explorer
+
+    explorer = Explorer(explorer_rng)
+    frame, info = env.reset(seed=seed)
+    explorer.reset(info, env.get_wrapper_attr("maze"))
+    frames, poses = [frame], [info["pose"]]
+    actions, rewards, texts = [], [], []
+    terminated = truncated = False
+    while not (terminated or truncated):
+        action, text = explorer.act(info)
+        frame, reward, terminated, truncated, info = env.step(action)
+        frames.append(frame)
+        poses.append(info["pose"])
+        actions.append(action)
+        rewards.append(reward)
+        texts.append(text)
+    return Episode(
+        frames=np.stack(frames),
+        actions=np.array(actions),
+        rewards=np.array(rewards),
+        terminated=terminated,
+        texts=texts,
+        pose=np.stack(poses),
+        source=info["source"],
+        seed=seed,
+    )
+
+
+def _work(settings: dict[str, Any], connection: Connection) -> None:
+    """Play the episodes whose numbers arrive, until the connection closes."""
+    cfg = CollectConfig(**settings)
+    # let a polite end close the simulator, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    env: gym.Env | None = None
+    try:
+        env = make_world(
+            cfg.world,
+            split=cfg.split,
+            source="mixed",
+            maze_share=cfg.maze_share,
+            max_steps=cfg.max_steps,
+            image_size=cfg.image_size,
+            depth=True,
+        )
+        while True:
+            seed = episode_seed(cfg.seed, connection.recv())
+            rng = np.random.default_rng([seed, 1])
+            episode = play_episode(env, rng, seed)
+            # a few starts on Freedoom maps are boxed in; nothing is learned from those
+            assert episode.pose is not None
+            kind = "episode" if np.ptp(episode.pose[:, :2], axis=0).max() > DULL_UNITS else "dull"
+            connection.send((kind, vars(episode)))
+    except (WorldsimError, ImportError) as error:
+        connection.send(("error", str(error)))
+    except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        pass
+    finally:
+        if env is not None:
+            env.close()
+
+
+class _Progress:
+    """A tqdm bar of frames towards a goal."""
+
+    def __init__(self, writer: DatasetWriter, goal: int) -> None:
+        from tqdm import tqdm
+
+        self._writer, self._goal = writer, goal
+        self._bar = tqdm(
+            total=goal, initial=self._done(), unit="frame", unit_scale=True, smoothing=0.05
+        )
+
+    def _done(self) -> int:
+        return min(self._writer.num_frames, self._goal)
+
+    def full(self) -> bool:
+        return self._writer.num_frames >= self._goal
+
+    def update(self) -> None:
+        self._bar.set_postfix(episodes=self._writer.num_episodes, refresh=False)
+        self._bar.update(self._done() - self._bar.n)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def _seeds_at(path: str) -> set[int]:
+    return {info.seed for info in Dataset(Path(path)).episodes}
+
+
+def _check_world(name: str) -> None:
+    if name not in WORLDS:
+        raise WorldsimError(f"unknown world '{name}': use one of {', '.join(WORLDS)}")
+
+
+def _check(cfg: CollectConfig) -> None:
+    _check_world(cfg.world)
+    if cfg.split not in ("train", "heldout"):
+        raise WorldsimError(f"split '{cfg.split}' is unknown: use train or heldout")
+    for name in ("num_frames", "max_steps", "num_workers"):
+        if getattr(cfg, name) < 1:
+            raise WorldsimError(f"{name}={getattr(cfg, name)} is too small: use 1 or more")
+    if not 0 <= cfg.maze_share <= 1:
+        raise WorldsimError(f"maze_share={cfg.maze_share} is out of range: use 0 to 1")

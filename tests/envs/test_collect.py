@@ -1,0 +1,153 @@
+import os
+import subprocess
+import sys
+import time
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs import crew as crew_module
+from envs.collect import (
+    CollectConfig,
+    collect,
+    episode_seed,
+    make_world,
+    play_episode,
+    world_spec,
+)
+from envs.crew import Crew
+from worldsim.data import Dataset
+from worldsim.errors import WorldsimError
+
+
+def fields(number, length=4):
+    return {
+        "frames": np.zeros((length + 1, 8, 8, 3), np.uint8),
+        "actions": np.zeros(length, int),
+        "rewards": np.zeros(length),
+        "terminated": False,
+        "texts": [""] * length,
+        "source": "fake",
+        "seed": number,
+    }
+
+
+def honest(settings, connection):
+    while True:
+        number = connection.recv()
+        connection.send(("dull" if number in settings["dull"] else "episode", fields(number)))
+
+
+def dies_once(settings, connection):
+    """Die in episode 2, the first time it is tried."""
+    while True:
+        number = connection.recv()
+        marker = Path(settings["marker"])
+        if number == 2 and not marker.exists():
+            marker.touch()
+            os._exit(7)
+        connection.send(("episode", fields(number)))
+
+
+def dies(settings, connection):
+    connection.recv()
+    os._exit(7)
+
+
+def cannot(settings, connection):
+    connection.recv()
+    connection.send(("error", "no simulator here: install it"))
+
+
+def seeds_of(crew, number):
+    try:
+        return {crew.next_episode().seed for _ in range(number)}
+    finally:
+        crew.close()
+
+
+def test_workers_play_the_numbers_they_are_given_and_dull_ones_are_left_out():
+    assert seeds_of(Crew(honest, {"dull": [1]}, count(), 2), 4) <= {0, 2, 3, 4, 5, 6}
+
+
+def test_a_worker_that_dies_is_replaced_and_its_episode_played_again(tmp_path, capsys):
+    crew = Crew(dies_once, {"marker": str(tmp_path / "died")}, iter(range(50)), 1)
+    assert seeds_of(crew, 5) == {0, 1, 2, 3, 4}
+    assert "status 7 in episode 2" in capsys.readouterr().out
+
+
+def test_workers_that_keep_dying_end_the_run_with_one_error(monkeypatch):
+    monkeypatch.setattr(crew_module, "MAX_RESTARTS", 2)
+    with pytest.raises(WorldsimError, match="workers died 3 times .*status 7"):
+        seeds_of(Crew(dies, {}, count(), 1), 1)
+
+
+def test_what_a_worker_says_it_lacks_is_the_error():
+    with pytest.raises(WorldsimError, match="no simulator here"):
+        seeds_of(Crew(cannot, {}, count(), 1), 1)
+
+
+def test_episode_seeds_differ_and_never_change():
+    seeds = [episode_seed(0, n) for n in range(1000)] + [episode_seed(1, n) for n in range(1000)]
+    assert len(set(seeds)) == 2000
+    assert episode_seed(0, 0) == episode_seed(0, 0) < 2**62
+
+
+def test_an_episode_of_a_seed_is_always_the_same():
+    pytest.importorskip("vizdoom")
+    env = make_world("doom", source="mixed", depth=True, max_steps=40)
+    first, _, again = (play_episode(env, np.random.default_rng(1), seed) for seed in (5, 6, 5))
+    env.close()
+    assert first.frames.tobytes() == again.frames.tobytes()
+    assert first.texts == again.texts and first.source == again.source
+
+
+def test_a_killed_collection_keeps_its_episodes_and_resumes_where_it_was(tmp_path):
+    pytest.importorskip("vizdoom")
+    path = tmp_path / "data"
+    settings = {"path": str(path), "max_steps": 30, "image_size": 32, "num_workers": 1}
+    code = (
+        "from envs.collect import CollectConfig, collect\n"
+        f"if __name__ == '__main__': collect(CollectConfig(num_frames=100000, **{settings}))"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(code)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, str(program)], env=environment)
+    while len(list(path.glob("meta/episodes/**/*.parquet"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    before = [info.seed for info in Dataset(path).episodes]
+    frames = sum(info.length - 1 for info in Dataset(path).episodes) + 60
+    collect(CollectConfig(num_frames=frames, **settings))
+    after = [info.seed for info in Dataset(path).episodes]
+    assert after[: len(before)] == before and len(after) > len(before)
+    assert len(set(after)) == len(after)
+    assert set(after) <= {episode_seed(0, n) for n in range(len(after) + 3)}
+
+
+def test_a_world_is_described_without_starting_it():
+    assert world_spec("doom").name == "doom"
+    for function in (world_spec, make_world):
+        with pytest.raises(WorldsimError, match="'moon'.*doom"):
+            function("moon")
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"world": "moon"}, "moon"),
+        ({"split": "test"}, "test"),
+        ({"num_frames": 0}, "num_frames=0"),
+        ({"num_workers": 0}, "num_workers=0"),
+        ({"maze_share": 2.0}, "maze_share=2.0"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_starts(tmp_path, setting, says):
+    with pytest.raises(WorldsimError, match=says):
+        collect(CollectConfig(path=str(tmp_path / "data"), **setting))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import tests.fakes  # noqa: F401 (registers the fake world)
+from viewer.controls import HeldKeys
+from viewer.session import Session
+from viewer.sidecar import read_sidecar
+from viewer.video import read_frames
+from viewer.worker import Worker
+
+
+@pytest.fixture
+def start(tmp_path: Path):
+    workers = []
+
+    def begin(**settings) -> Worker:
+        def open_session() -> Session:
+            return Session("worldsim/DreamFake-v0", rewind_seconds=10.0)
+
+        settings.setdefault("name_recording", lambda: tmp_path / "by-key.mp4")
+        worker = Worker(open_session, HeldKeys(), **settings)
+        workers.append(worker)
+        worker.start()
+        wait(lambda: worker.view.moment is not None or worker.view.error)
+        return worker
+
+    yield begin
+    for worker in workers:
+        worker.close()
+
+
+def wait(condition: Callable[[], object], timeout: float = 10.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+def step_of(worker: Worker) -> int:
+    assert worker.view.moment
+    return worker.view.moment.step
+
+
+def test_the_world_runs_at_its_own_rate(start) -> None:
+    worker = start()
+    first, began = step_of(worker), time.monotonic()
+    time.sleep(2.0)
+    rate = (step_of(worker) - first) / (time.monotonic() - began)
+    assert 13 < rate < 19
+    assert 13 < worker.view.fps < 19
+
+
+def test_held_keys_become_actions(start) -> None:
+    worker = start()
+    worker.held.press("w")
+    wait(lambda: worker.view.moment.action == "forward")
+    worker.held.press("a")
+    wait(lambda: worker.view.moment.action == "forward turn left")
+    worker.held.clear()
+    wait(lambda: worker.view.moment.action == "stay")
+
+
+def test_pause_holds_still_and_a_single_step_is_one(start) -> None:
+    worker = start()
+    worker.toggle_pause()
+    wait(lambda: worker.view.paused)
+    before = step_of(worker)
+    time.sleep(0.3)
+    assert step_of(worker) == before
+    worker.step_once()
+    wait(lambda: step_of(worker) == before + 1)
+    time.sleep(0.3)
+    assert step_of(worker) == before + 1
+    worker.toggle_pause()
+    wait(lambda: step_of(worker) > before + 3)
+
+
+def test_holding_rewind_runs_back_to_the_beginning(start) -> None:
+    worker = start()
+    wait(lambda: step_of(worker) >= 8)
+    worker.rewind(True)
+    wait(lambda: worker.view.rewinding)
+    worker.toggle_pause()
+    wait(lambda: step_of(worker) == 0)
+    wait(lambda: "as far back" in worker.view.message[1])
+
+
+def test_starts_change_and_sentences_arrive(start) -> None:
+    worker = start()
+    worker.next_start(1)
+    wait(lambda: worker.view.start == "cave")
+    worker.next_start(-1)
+    wait(lambda: worker.view.start == "hall")
+    worker.say("turn left")
+    wait(lambda: worker.view.moment.sentence == "turn left")
+    worker.say("x" * 300)
+    wait(lambda: "300 letters" in worker.view.message[1])
+    assert not worker.view.error
+    worker.reset()
+    wait(lambda: worker.view.moment.sentence == "")
+
+
+def test_recording_by_key_writes_a_film(start, tmp_path: Path) -> None:
+    worker = start()
+    worker.toggle_recording()
+    wait(lambda: (worker.view.recorded_frames or 0) > 5)
+    worker.toggle_recording()
+    wait(lambda: worker.view.recorded_frames is None)
+    assert "saved" in worker.view.message[1]
+    assert len(list(read_frames(tmp_path / "by-key.mp4"))) > 5
+
+
+def test_a_recording_that_cannot_be_written_is_told_and_the_world_goes_on(start) -> None:
+    worker = start(name_recording=lambda: Path("/dev/null/film.mp4"))
+    worker.toggle_recording()
+    wait(lambda: "cannot write" in worker.view.message[1])
+    before = step_of(worker)
+    wait(lambda: step_of(worker) > before + 2)
+
+
+def test_a_broken_world_says_so_in_a_line_and_keeps_the_film(
+    start, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("FAKE_FAIL_AT", "12")
+    worker = start(record=tmp_path / "film.mp4")
+    wait(lambda: worker.view.error)
+    assert worker.view.error == "RuntimeError: the fake world broke on two lines"
+    worker.close()
+    assert len(list(read_frames(tmp_path / "film.mp4"))) == 12
+    recording = read_sidecar(tmp_path / "film.jsonl")
+    assert len(recording.events) == 12 and not recording.cut
+
+
+def test_a_world_that_cannot_open_is_an_error_not_a_hang() -> None:
+    worker = Worker(lambda: Session("worldsim/Nothing-v0"), HeldKeys())
+    worker.start()
+    wait(lambda: worker.view.error)
+    assert "unknown environment" in worker.view.error
+    worker.close()

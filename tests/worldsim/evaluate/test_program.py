@@ -1,0 +1,150 @@
+"""The whole evaluation on the sliding world, whose right answers are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.worldsim.sliding import SIZE, SlidingDream, write_dataset
+from worldsim.data import Dataset
+from worldsim.errors import WorldsimError
+from worldsim.evaluate import program
+from worldsim.evaluate.program import EvalConfig, Evaluation, evaluate
+from worldsim.judge_training import JudgeConfig
+from worldsim.metrics import LPIPS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("eval")
+    write_dataset(root / "heldout", range(1000, 1010))
+    write_dataset(root / "train", range(24))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _random_lpips(monkeypatch):
+    """Random features are a distance too, and need no download."""
+
+    def load() -> LPIPS:
+        lpips, generator = LPIPS(), torch.Generator().manual_seed(0)
+        for name, value in lpips.named_parameters():
+            noise = torch.randn(value.shape, generator=generator)
+            value.copy_(noise.abs() if name.startswith("heads") else noise * 0.1)
+        return lpips
+
+    monkeypatch.setattr(LPIPS, "load", load)
+
+
+def _config(folder: Path, **changes) -> EvalConfig:
+    values = {
+        "data": str(folder / "heldout"),
+        "train_data": str(folder / "train"),
+        "out": str(folder / "eval.json"),
+        "num_windows": 6,
+        "context": 4,
+        "horizons": [1, 4, 12],
+        "judge_config": JudgeConfig(channels=8, num_steps=150, batch_size=48),
+        "control_steps": 8,
+        "drift_steps": 40,
+        "drift_starts": 3,
+        "sentence_starts": 2,
+        "num_envs": 4,
+    }
+    return EvalConfig(**(values | changes))
+
+
+def _run(folder: Path, parts: list[str] | None = None, **kind) -> dict:
+    cfg = _config(folder, **({"parts": parts} if parts else {}))
+    dataset = Dataset(cfg.data)
+    return Evaluation(cfg, dataset, SlidingDream(dataset, cfg.num_envs, **kind)).run()
+
+
+def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
+    result = _run(folder)
+    assert json.loads((folder / "eval.json").read_text()) == result
+    assert {"commit", "checkpoint_sha256", "seed", "machine", "torch", "date", "dataset"} <= set(
+        result["meta"]
+    )
+    world = result["worlds"]["sliding"]
+    for group in ("video", "video_maps", "video_heldout_maps"):
+        rows = [world[group][horizon] for horizon in ("1", "4", "12")]
+        assert all(row["lpips_ratio"] < 0.2 for row in rows[1:])
+        assert all(row["model"]["psnr"] > row["repeat_last"]["psnr"] + 5 for row in rows)
+        assert rows[-1]["shuffled"]["ssim"] < rows[-1]["model"]["ssim"]
+        assert rows[-1]["codec"]["lpips"] == pytest.approx(0, abs=1e-6)
+    assert world["control"]["real"] > 0.7 and world["control"]["ratio"] > 0.9
+    assert set(world["control"]["axes"]) == {"forward/back", "turn left/turn right"}
+    assert world["shuffle_ratio"] > 1.3
+    assert world["sentences"]["seen"] > 0.7 and world["sentences"]["unseen"] > 0.7
+    assert world["drift"]["inside"] > 0.6 and len(world["drift"]["over_time"]) == 10
+    page = (folder / "eval" / "report.html").read_text()
+    pictures = {p.name for p in (folder / "eval").glob("*.png")}
+    assert pictures == {name for name in pictures if f"src='{name}'" in page}
+    assert {"video_sheet.png", "video_curves.png", "drift.png"} <= pictures
+    assert "Held-out mazes" in page and "Known maps, new paths" in page
+
+
+def test_a_dream_deaf_to_the_keys_is_found_out(folder):
+    world = _run(folder, ["control", "shuffle", "sentences"], deaf=True)["worlds"]["sliding"]
+    assert world["control"]["ratio"] < 0.6
+    assert world["shuffle_ratio"] == pytest.approx(1.0)
+    assert world["sentences"]["unseen"] < 0.5
+
+
+def test_a_dream_of_noise_is_found_out(folder):
+    world = _run(folder, ["video", "drift"], noisy=True)["worlds"]["sliding"]
+    assert world["drift"]["inside"] == 0 and world["drift"]["inside_real"] > 0.8
+    assert world["video"]["12"]["lpips_ratio"] > 0.8
+
+
+def test_the_judge_is_trained_once_and_kept(folder, monkeypatch):
+    _run(folder, ["control"])
+    assert (folder / "heldout" / "judge" / "judge.json").exists()
+    monkeypatch.setattr("worldsim.evaluate.prepare.train_judge", lambda *_: pytest.fail("again"))
+    _run(folder, ["control"])
+
+
+def test_the_program_reads_a_checkpoint_and_prints_what_matters(folder, monkeypatch, capsys):
+    class Simulator:
+        @staticmethod
+        def from_pretrained(path, num_envs, device):
+            assert path == "some/checkpoint" and device is None
+            return SlidingDream(Dataset(folder / "heldout"), num_envs)
+
+    monkeypatch.setattr(program, "Simulator", Simulator)
+    evaluate(_config(folder, checkpoint="some/checkpoint", parts=["video", "shuffle"]))
+    printed = capsys.readouterr().out
+    assert "video +12: LPIPS" in printed and "shuffled actions" in printed
+
+
+def test_mazes_that_were_trained_on_are_refused(folder):
+    cfg = _config(folder, train_data=str(folder / "heldout"))
+    dataset = Dataset(cfg.data)
+    with pytest.raises(WorldsimError, match="too: evaluate on data collected with split=heldout"):
+        Evaluation(cfg, dataset, SlidingDream(dataset))
+
+
+def test_frames_smaller_than_the_models_are_refused(folder):
+    cfg, dataset = _config(folder), Dataset(folder / "heldout")
+    simulator = SlidingDream(dataset)
+    simulator.image_size = 2 * SIZE
+    with pytest.raises(WorldsimError, match="image_size=64"):
+        Evaluation(cfg, dataset, simulator)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"parts": ["vidoe"]}, "unknown part 'vidoe'"),
+        ({"horizons": []}, "horizons"),
+        ({"num_windows": 0}, "num_windows=0"),
+        ({"context": 1}, "context=1"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(folder, wrong, message):
+    with pytest.raises(WorldsimError, match=message):
+        evaluate(_config(folder, **wrong))

@@ -1,0 +1,54 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from worldsim import doctor as doctor_module
+from worldsim.doctor import DoctorConfig, as_text, doctor, examine
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    save_file({"a": np.zeros(1000, np.float32)}, tmp_path / "model.safetensors")
+    monkeypatch.setattr(doctor_module, "CHECKPOINT", tmp_path)
+    return tmp_path / "model.safetensors"
+
+
+def test_all_well_is_status_0_and_json_is_json(weights, capsys):
+    assert doctor(DoctorConfig(json=True)) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["checkpoint"]["state"] == "ok" and "1 tensors" in report["checkpoint"]["file"]
+    assert report["torch"]["version"] and report["cpu"]["cores"] >= 1
+    assert doctor(DoctorConfig()) == 0
+    assert "checkpoint" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [0, 30, 2000])
+def test_a_cut_off_checkpoint_is_found(weights, capsys, size):
+    weights.write_bytes(weights.read_bytes()[:size])
+    assert doctor(DoctorConfig()) == 1
+    assert "reinstall worldsim" in capsys.readouterr().out
+
+
+def test_no_checkpoint_is_found(weights):
+    weights.unlink()
+    assert "reinstall worldsim" in examine()["checkpoint"]["problem"]
+
+
+def test_a_missing_simulator_comes_with_the_line_to_type(weights, monkeypatch):
+    monkeypatch.setattr(doctor_module, "SIMULATORS", {"doom": ("no_such_simulator", "doom")})
+    assert 'not installed: pip install "worldsim[doom]"' in as_text(examine())
+
+
+def test_no_display_says_what_happens_instead(weights, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert "records an mp4 instead" in as_text(examine())
+
+
+def test_missing_measure_weights_are_told(weights, monkeypatch, tmp_path):
+    monkeypatch.setenv("WORLDSIM_CACHE", str(tmp_path / "empty"))
+    assert examine()["lpips"]["state"] == "missing"

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tests.worldsim.sliding import SPEC, walk
+from worldsim.errors import WorldsimError
+from worldsim.judge import Judge, action_codes, axes_of, shrink
+from worldsim.judge_training import JudgeConfig, train_judge
+
+TINY = JudgeConfig(channels=8, num_steps=150, batch_size=48)
+
+
+class Walks:
+    spec = SPEC
+
+    def __init__(self, count: int) -> None:
+        self.episodes = [walk(seed, 40)[0] for seed in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    def load(self, index):
+        return self.episodes[index]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return train_judge(Walks(24), TINY)
+
+
+def test_the_judge_learns_to_name_actions_on_frames_it_has_not_seen(judge):
+    assert judge.accuracy["exact"] > 0.8
+    assert judge.accuracy["forward/back"] > 0.9 and judge.accuracy["turn left/turn right"] > 0.9
+    episode = walk(1000, 40)[0]
+    named = judge.name(episode.frames[None])
+    assert named.shape == (1, 41 - 4)
+    assert (named[0] == episode.actions[2:-1]).mean() > 0.75
+
+
+def test_a_saved_judge_is_the_same_judge(judge, tmp_path):
+    judge.save(tmp_path)
+    again, frames = Judge.load(tmp_path), walk(7, 30)[0].frames[None]
+    assert (again.name(frames) == judge.name(frames)).all()
+    assert again.accuracy == judge.accuracy and again.spec == SPEC
+
+
+def test_training_is_reproducible_and_leaves_the_random_state_alone():
+    config = JudgeConfig(channels=4, num_steps=3, batch_size=8)
+    torch.manual_seed(5)
+    first = train_judge(Walks(4), config)
+    drawn = torch.rand(1)
+    second = train_judge(Walks(4), config)
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    torch.manual_seed(5)
+    assert torch.rand(1) == drawn
+
+
+def test_every_action_has_its_own_code():
+    codes = action_codes(SPEC)
+    assert axes_of(SPEC) == [["forward", "back"], ["turn left", "turn right"]]
+    assert len({tuple(row) for row in codes.tolist()}) == len(SPEC.actions)
+    assert codes[0].tolist() == [0, 0]
+
+
+def test_frames_of_any_size_are_brought_to_the_judges():
+    frames = np.full((2, 3, 128, 128, 3), 200, np.uint8)
+    assert shrink(frames).shape == (2, 3, 64, 64) and (shrink(frames) == 200).all()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_episodes_are_an_error(count):
+    with pytest.raises(WorldsimError, match="at least two episodes"):
+        train_judge(Walks(count), TINY)
+
+
+def test_a_missing_and_a_damaged_judge_are_errors_that_name_the_folder(judge, tmp_path):
+    with pytest.raises(WorldsimError, match="no judge"):
+        Judge.load(tmp_path / "none")
+    judge.save(tmp_path)
+    (tmp_path / "judge.safetensors").write_bytes(b"half")
+    with pytest.raises(WorldsimError, match="damaged"):
+        Judge.load(tmp_path)
+    (tmp_path / "judge.json").write_text(json.dumps([1]))
+    with pytest.raises(WorldsimError, match="damaged"):
+        Judge.load(tmp_path)

@@ -1,0 +1,46 @@
+"""A tiny model with random weights, and the pieces around it: enough to test every contract."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from worldsim.checkpoint import Checkpoint, RolloutConfig, Start
+from worldsim.codec import ConvCodec
+from worldsim.model import WorldTransformer
+from worldsim.text import TextTokenizer
+from worldsim.world import WorldSpec, key_combinations
+
+SPEC = WorldSpec(
+    name="doom",
+    actions=key_combinations(
+        ("forward", "back"), ("turn left", "turn right"), ("strafe left", "strafe right")
+    ),
+    keys={"w": "forward", "s": "back", "a": "turn left", "d": "turn right",
+          "q": "strafe left", "e": "strafe right"},
+    steps_per_second=17.5,
+    description="a small maze",
+    phrases={"turn left": {"seen": ["turn left"], "unseen": ["rotate left"]}},
+)  # fmt: skip
+
+
+def make_checkpoint(seed: int = 0, image_size: int = 32, window: int = 6) -> Checkpoint:
+    """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros."""
+    torch.manual_seed(seed)
+    tokenizer = TextTokenizer.train([*SPEC.actions, "walk to the green torch"] * 3, 400)
+    codec = ConvCodec(image_size=image_size, latent_channels=4, widths=(16, 24), fold=4)
+    channels, side, _ = codec.latent_shape
+    network = WorldTransformer(
+        vocab_size=len(tokenizer), width=64, depth=2, text_hidden=64, image_hidden=96,
+        latent_channels=channels, latent_size=side,
+    )  # fmt: skip
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.08)
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (2, 3, image_size, image_size, 3), dtype=np.uint8)
+    starts = [Start(f"maze-{i}", "doom", f, ["forward", "turn left"]) for i, f in enumerate(frames)]
+    rollout = RolloutConfig(window=window, num_steps=2)
+    return Checkpoint(
+        network.eval().requires_grad_(False), codec.eval().requires_grad_(False), tokenizer,
+        {"doom": SPEC}, rollout, starts,
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""From the name of a world to its Gymnasium environment. Knows ids, never classes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import gymnasium
+
+from worldsim.errors import WorldsimError
+
+_NAMESPACE = "worldsim/"
+_DREAM = "Dream"
+
+
+def world_names(real: bool = False) -> list[str]:
+    """Return the names of the worlds that can be opened, dreamed or real."""
+    return sorted(name for name, _ in _registered(real))
+
+
+def find_env_id(world: str, real: bool = False) -> str:
+    """Return the Gymnasium id of a world (``"doom"``), dreamed unless `real`."""
+    for name, env_id in _registered(real):
+        if name == world.lower():
+            return env_id
+    raise WorldsimError(
+        f"unknown world '{world}': choose one of {', '.join(world_names(real)) or '(none)'}"
+    )
+
+
+def is_dream(env_id: str) -> bool:
+    """Say whether an id names a learned world."""
+    return env_id.startswith(_NAMESPACE + _DREAM)
+
+
+def make_env(env_id: str, checkpoint: str | None = None) -> gymnasium.Env[Any, Any]:
+    """Open a world without a step limit: a person decides when it is over.
+
+    A missing simulator becomes one WorldsimError; so does an id that is not one of ours (an id
+    may come from a stranger's file, and Gymnasium would import any module named in it).
+    """
+    importlib.import_module("envs")  # registers the ids
+    if env_id not in gymnasium.registry or not env_id.startswith(_NAMESPACE):
+        known = ", ".join(sorted(name for name in gymnasium.registry if _NAMESPACE in name))
+        raise WorldsimError(f"unknown environment '{env_id}': this worldsim has {known}")
+    if checkpoint is not None and not is_dream(env_id):
+        raise WorldsimError(f"checkpoint='{checkpoint}' means nothing to the real '{env_id}'")
+    options = {} if checkpoint is None else {"checkpoint": checkpoint}
+    try:
+        return gymnasium.make(
+            env_id,
+            render_mode="rgb_array",
+            max_episode_steps=-1,
+            disable_env_checker=True,
+            **options,
+        )
+    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+        raise WorldsimError(f"cannot open '{env_id}': {error}") from error
+
+
+def _registered(real: bool) -> list[tuple[str, str]]:
+    """Return (name, id) of every registered world of one kind."""
+    importlib.import_module("envs")
+    found = []
+    for env_id in gymnasium.registry:
+        if env_id.startswith(_NAMESPACE) and is_dream(env_id) != real:
+            name = env_id.removeprefix(_NAMESPACE).removeprefix(_DREAM).rpartition("-v")[0]
+            found.append((name.lower(), env_id))
+    return found

@@ -1,0 +1,182 @@
+"""A checkpoint folder: everything needed to dream a world, and nothing that can run code.
+
+``transformer/`` and ``codec/`` (safetensors + JSON, through diffusers), ``tokenizer.json``,
+``worlds.json`` (what each world lets one do, and sentences for it), ``rollout.json`` (how the
+weights want to be sampled), ``starts.safetensors`` + ``starts.json`` (clips to begin from).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from worldsim.codec import CODECS, Codec
+from worldsim.errors import WorldsimError
+from worldsim.model import WorldTransformer
+from worldsim.text import TextTokenizer
+from worldsim.world import WorldSpec
+
+BUNDLED = Path(__file__).parent / "pretrained" / "default"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A clip to begin a dream from: K frames and the K - 1 actions between them."""
+
+    name: str
+    world: str
+    frames: np.ndarray  # uint8 (K, H, W, 3)
+    actions: list[str]
+
+
+@dataclass
+class RolloutConfig:
+    """How frames are drawn from a network.
+
+    Attributes:
+        window: Steps of the past that are seen.
+        base_level: Noise put on finished frames, as in training.
+        num_steps: Denoising passes a frame.
+        shift: Above 1, levels crowd at the noisy end of a frame's denoising.
+    """
+
+    window: int = 16
+    base_level: float = 0.02
+    num_steps: int = 4
+    shift: float = 1.0
+
+
+@dataclass
+class Checkpoint:
+    """The parts of a trained world, in memory."""
+
+    network: WorldTransformer
+    codec: Codec
+    tokenizer: TextTokenizer
+    worlds: dict[str, WorldSpec]
+    rollout: RolloutConfig
+    starts: list[Start] = field(default_factory=list)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the folder atomically, replacing what was there."""
+        folder = Path(folder)
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        self.network.save_pretrained(partial / "transformer")
+        self.codec.save_pretrained(partial / "codec")
+        (partial / "codec" / "kind.json").write_text(json.dumps(_kind(self.codec)))
+        self.tokenizer.save(partial)
+        worlds = {name: spec.to_dict() for name, spec in self.worlds.items()}
+        _write(partial / "worlds.json", worlds)
+        _write(partial / "rollout.json", asdict(self.rollout))
+        if self.starts:
+            save_starts(partial, self.starts)
+        replace_folder(partial, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None) -> Checkpoint:
+        """Read a folder; without one, the bundled checkpoint."""
+        folder = Path(folder) if folder else BUNDLED
+        if not folder.is_dir():
+            raise WorldsimError(
+                f"there is no checkpoint at {folder}: train one with `worldsim train recipe=nano` "
+                "or name a folder with checkpoint=…"
+            )
+        texts = _read(folder / "worlds.json")
+        try:
+            return cls(
+                network=_weights(WorldTransformer, folder / "transformer"),
+                codec=_weights(CODECS[_read(folder / "codec" / "kind.json")], folder / "codec"),
+                tokenizer=TextTokenizer.load(folder),
+                worlds={n: WorldSpec.from_dict(d) for n, d in texts.items()},
+                rollout=RolloutConfig(**_read(folder / "rollout.json")),
+                starts=load_starts(folder),
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise _damaged(folder, error) from error
+
+
+def weights_id(folder: str | Path | None = None) -> str:
+    """Return the sha256 over all weights of a checkpoint folder."""
+    digest = hashlib.sha256()
+    folder = Path(folder) if folder else BUNDLED
+    for path in sorted(p for part in ("transformer", "codec") for p in folder.glob(f"{part}/*.saf*")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def save_starts(folder: Path, starts: list[Start]) -> None:
+    """Write start clips; frames lossless, one tensor a clip."""
+    save_file({s.name: np.ascontiguousarray(s.frames) for s in starts}, folder / "starts.safetensors")
+    _write(
+        folder / "starts.json",
+        [{"name": s.name, "world": s.world, "actions": s.actions} for s in starts],
+    )
+
+
+def load_starts(folder: Path) -> list[Start]:
+    """Read start clips; a checkpoint may have none."""
+    if not (folder / "starts.json").exists():
+        return []
+    entries = _read(folder / "starts.json")
+    try:
+        frames = load_file(folder / "starts.safetensors")
+        return [Start(e["name"], e["world"], frames[e["name"]], e["actions"]) for e in entries]
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise _damaged(folder / "starts.safetensors", error) from error
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put a finished folder in the place of another; a kill leaves one of the two whole."""
+    retired = old.with_name(old.name + ".old")
+    shutil.rmtree(retired, ignore_errors=True)
+    if old.exists():
+        os.replace(old, retired)
+    os.replace(new, old)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _weights(kind: type, folder: Path) -> Any:
+    """Load one part on the CPU, in float32, complete or not at all."""
+    try:
+        model, report = kind.from_pretrained(
+            folder, torch_dtype=torch.float32, low_cpu_mem_usage=False, output_loading_info=True
+        )
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise _damaged(folder, error) from error
+    if report["missing_keys"] or report["unexpected_keys"]:
+        raise _damaged(folder, f"keys differ: {report['missing_keys'] or report['unexpected_keys']}")
+    return model.eval().requires_grad_(False)
+
+
+def _kind(codec: Codec) -> str:
+    return next(name for name, kind in CODECS.items() if isinstance(codec, kind))
+
+
+def _write(path: Path, data: object) -> None:
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> WorldsimError:
+    return WorldsimError(
+        f"the checkpoint is damaged at {path} ({' '.join(str(reason).split())[:200]}): "
+        "copy or download it again"
+    )

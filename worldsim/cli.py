@@ -1,0 +1,129 @@
+"""The `worldsim` command: finds the program of a verb and runs it.
+
+Nothing but the table is loaded before a verb is chosen, so that `worldsim --help` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+OWN_PACKAGES = ("worldsim", "envs", "agents", "viewer")
+
+
+class Verb(NamedTuple):
+    """Where a program lives and what it is for; `positional` is the key of a bare argument."""
+
+    module: str
+    config: str
+    function: str
+    help: str
+    positional: str | None = None
+
+
+VERBS = {
+    "play": Verb("viewer.play", "PlayConfig", "play", "drive a world by keyboard, learned or real"),
+    "record": Verb("viewer.record", "RecordConfig", "record", "record a drive as mp4, no window"),
+    "replay": Verb(
+        "viewer.replay", "ReplayConfig", "replay", "reproduce a recording exactly", "file"
+    ),
+    "collect": Verb("envs.collect", "CollectConfig", "main", "collect data from a simulator"),
+    "data": Verb(
+        "worldsim.data.summary", "SummaryConfig", "summarize", "look at what was collected", "path"
+    ),
+    "train": Verb("worldsim.train.program", "TrainConfig", "train", "train a model on a dataset"),
+    "eval": Verb("worldsim.evaluate.program", "EvalConfig", "evaluate", "measure how good it is"),
+    "bench": Verb("worldsim.bench", "BenchConfig", "bench", "measure how fast it is"),
+    "doctor": Verb("worldsim.doctor", "DoctorConfig", "doctor", "say what this machine can do"),
+    "assets": Verb("worldsim.assets", "AssetsConfig", "main", "build the bundled assets"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `worldsim VERB key=value…` and return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] in (["-sc"], ["--shell-completion"]):
+        return _complete(arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(_version())
+        return 0
+    name, *rest = arguments
+    if name not in VERBS:
+        print(f"worldsim: unknown verb '{name}': use {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    return _run(name, rest)
+
+
+def usage() -> str:
+    """Return the list of verbs."""
+    lines = ["Usage: worldsim VERB key=value …", ""]
+    lines += [f"  {name:<8} {verb.help}" for name, verb in VERBS.items()]
+    return "\n".join([*lines, "", "`worldsim VERB --help` lists the keys of a verb."])
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    """Load a program and run it."""
+    verb = VERBS[name]
+    if verb.positional and arguments and _is_bare(arguments[0]):
+        arguments = [f"{verb.positional}={arguments[0]}", *arguments[1:]]
+    try:
+        module = import_module(verb.module)
+        program = import_module("worldsim.program")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing in OWN_PACKAGES:
+            raise
+        print(
+            f"worldsim {name}: the library '{missing}' is not installed: "
+            "run `pip install worldsim` again, or `worldsim doctor` to see what is missing",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print(f"worldsim {name}: interrupted", file=sys.stderr)
+        return 130
+    config, function = getattr(module, verb.config), getattr(module, verb.function)
+    return int(program.run(name, config, function, arguments))
+
+
+def _is_bare(argument: str) -> bool:
+    """Tell a lone value from `key=value` and from an option; a file name may contain `=`."""
+    key = argument.partition("=")[0]
+    return not argument.startswith("-") and not ("=" in argument and key.isidentifier())
+
+
+def _complete(arguments: list[str]) -> int:
+    """Answer the shell: verbs first, then the keys of the verb, which Hydra knows.
+
+    Hydra completes the whole line as overrides, so the verb is taken out of it.
+    """
+    words = os.environ.get("COMP_LINE", "").split()
+    if not words:  # -sc install=bash: the same for every verb
+        return _run("doctor", arguments)
+    if len(words) < 2 or words[1] not in VERBS:
+        typed = words[1] if len(words) > 1 else ""
+        print(" ".join(name for name in VERBS if name.startswith(typed)))
+        return 0
+    line = os.environ["COMP_LINE"]
+    shorter = line.replace(f" {words[1]}", "", 1)
+    os.environ["COMP_LINE"] = shorter
+    point = int(os.environ.get("COMP_POINT", len(line)))
+    os.environ["COMP_POINT"] = str(point - len(line) + len(shorter))
+    return _run(words[1], arguments)
+
+
+def _version() -> str:
+    try:
+        return f"worldsim {version('worldsim')}"
+    except PackageNotFoundError:
+        return "worldsim (not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

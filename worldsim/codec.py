@@ -1,0 +1,162 @@
+"""Pictures to latents and back. Knows nothing of time, actions or the transformer.
+
+Two codecs behind one surface: `encode(frames) -> latents`, `decode(latents) -> frames`, frames
+float in [-1, 1], latents with roughly zero mean and unit variance (the scale is kept with the
+weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from worldsim.errors import WorldsimError
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Perceptual distance of two batches of frames, one number a frame."""
+
+
+class ConvCodec(ModelMixin, ConfigMixin):
+    """A small `diffusers` autoencoder, eight pixels to a latent cell.
+
+    Pixels are first folded (`fold` × `fold` to channels), which spares the most expensive
+    convolutions. Trained with L1 + LPIPS and a little noise on the latents, so that what the
+    transformer gets slightly wrong still decodes well.
+
+    Args:
+        image_size: H = W.
+        latent_channels: c.
+        widths: Channels at each resolution after folding; each step halves the picture.
+        fold: Pixels folded into channels along each side.
+        noise: Standard deviation of the noise on the latents in training.
+        lpips_weight: Weight of the perceptual distance beside L1.
+    """
+
+    latents_mean: Tensor
+    latents_std: Tensor
+
+    @register_to_config
+    def __init__(
+        self,
+        image_size: int = 64,
+        latent_channels: int = 16,
+        widths: tuple[int, ...] = (64, 96),
+        fold: int = 4,
+        noise: float = 0.1,
+        lpips_weight: float = 0.5,
+    ):
+        super().__init__()
+        self.fold = fold
+        self.net = AutoencoderKL(
+            in_channels=3 * fold * fold,
+            out_channels=3 * fold * fold,
+            down_block_types=("DownEncoderBlock2D",) * len(widths),
+            up_block_types=("UpDecoderBlock2D",) * len(widths),
+            block_out_channels=tuple(widths),
+            layers_per_block=1,
+            latent_channels=latent_channels,
+            norm_num_groups=8,
+            mid_block_add_attention=False,
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+        )
+        self.register_buffer("latents_mean", torch.zeros(latent_channels, 1, 1))
+        self.register_buffer("latents_std", torch.ones(latent_channels, 1, 1))
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(c, h, w)."""
+        side = self.config.image_size // (self.fold * 2 ** (len(self.config.widths) - 1))
+        return self.config.latent_channels, side, side
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, c, h, w), normalised."""
+        return (self._encode(frames) - self.latents_mean) / self.latents_std
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(B, c, h, w), normalised -> (B, 3, H, W), about [-1, 1]."""
+        return self._decode(latents * self.latents_std + self.latents_mean)
+
+    def loss(self, frames: Tensor, noise: Tensor, distance: Distance) -> tuple[Tensor, dict]:
+        """Return the reconstruction loss on frames ``(B, 3, H, W)`` and detached logs.
+
+        Args:
+            frames: In [-1, 1].
+            noise: Standard normal, shaped like the latents.
+            distance: LPIPS.
+        """
+        latents = self._encode(frames)
+        again = self._decode(latents + self.config.noise * noise)
+        l1 = (again - frames).abs().mean()
+        perceptual = distance(again, frames).mean()
+        # A weak pull to zero keeps the latents from outgrowing the noise.
+        loss = l1 + self.config.lpips_weight * perceptual + 2e-3 * latents.square().mean()
+        return loss, {"loss": loss.detach(), "l1": l1.detach(), "lpips": perceptual.detach()}
+
+    @torch.no_grad()
+    def fit_scale(self, frames: Tensor) -> None:
+        """Set the latents' mean and spread from a batch of frames."""
+        latents = self._encode(frames)
+        self.latents_mean.copy_(latents.mean(dim=(0, 2, 3))[:, None, None])
+        self.latents_std.copy_(latents.std(dim=(0, 2, 3))[:, None, None].clamp(min=1e-3))
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        return self.net.encode(F.pixel_unshuffle(frames, self.fold)).latent_dist.mode()
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.net.decode(latents).sample, self.fold)
+
+
+class PatchCodec(ModelMixin, ConfigMixin):
+    """No codec: pixels folded into channels and handed to the transformer as they are.
+
+    Args:
+        image_size: H = W.
+        fold: Pixels along each side of a cell.
+    """
+
+    @register_to_config
+    def __init__(self, image_size: int = 64, fold: int = 8):
+        super().__init__()
+        self.spread = nn.Buffer(torch.tensor(0.5))
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(c, h, w)."""
+        side = self.config.image_size // self.config.fold
+        return 3 * self.config.fold**2, side, side
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> (B, c, h, w)."""
+        return F.pixel_unshuffle(frames, self.config.fold) / self.spread
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(B, c, h, w) -> (B, 3, H, W)."""
+        return F.pixel_shuffle(latents * self.spread, self.config.fold)
+
+
+Codec = ConvCodec | PatchCodec
+CODECS: dict[str, type[ConvCodec] | type[PatchCodec]] = {"conv": ConvCodec, "patch": PatchCodec}
+
+
+def to_float(frames: Tensor) -> Tensor:
+    """uint8 (..., H, W, 3) -> float (..., 3, H, W) in [-1, 1]. One of the two conversions."""
+    return frames.movedim(-1, -3).float() / 127.5 - 1
+
+
+def to_uint8(frames: Tensor) -> Tensor:
+    """Float (..., 3, H, W) -> uint8 (..., H, W, 3). The other one."""
+    return ((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
+
+
+def make_codec(kind: str, image_size: int, **options: object) -> Codec:
+    """Build an untrained codec by name."""
+    if kind not in CODECS:
+        raise WorldsimError(f"unknown codec '{kind}': use {' or '.join(CODECS)}")
+    return CODECS[kind](image_size=image_size, **options)

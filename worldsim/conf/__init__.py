@@ -1,0 +1,1 @@
+"""Hydra configs; a recipe holds only what differs from the defaults in code."""

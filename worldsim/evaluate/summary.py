@@ -1,0 +1,40 @@
+"""The numbers people ask for first, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worldsim.evaluate.index import GROUPS
+
+
+def summary(result: dict[str, Any], world: str) -> str:
+    """Return the numbers people ask for first, one a line."""
+    found = result["worlds"][world]
+    lines = []
+    for group in GROUPS:
+        for horizon, row in found.get(group, {}).items():
+            if horizon != "windows":
+                model, still = row["model"]["lpips"], row["repeat_last"]["lpips"]
+                lines.append(
+                    f"{group} +{horizon}: LPIPS {model:.3f}, repeat-last {still:.3f}, "
+                    f"ratio {row['lpips_ratio']:.2f}, codec {row['codec']['lpips']:.3f}"
+                )
+    if "control" in found:
+        row = found["control"]
+        lines.append(
+            f"control: judge {row['dreamed']:.3f} on dreamed, {row['real']:.3f} on real frames, "
+            f"ratio {row['ratio']:.2f}"
+        )
+    if "shuffle_ratio" in found:
+        lines.append(f"loss with shuffled actions: {found['shuffle_ratio']:.2f} x")
+    if "sentences" in found:
+        row = found["sentences"]
+        kinds = [k for k in ("seen", "unseen", "key") if row.get(k) is not None]
+        lines.append("sentences: " + ", ".join(f"{kind} {row[kind]:.3f}" for kind in kinds))
+    if "drift" in found:
+        row = found["drift"]
+        lines.append(
+            f"drift: {row['inside']:.3f} of frames inside the real range "
+            f"(real frames: {row['inside_real']:.3f}) over {row['steps']} steps"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""The network: one decoder-only transformer over text tokens and frame tokens.
+
+Attention is shared by all tokens, the feed-forward is separate for text and vision. The network
+maps tokens and noisy latents to next-token logits and flow velocities; it knows nothing of
+losses, samplers, caches or worlds. Method: Beyond Language Modeling (2603.03276) in small.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from worldsim.attention import Attend, frame_positions, rotary_angles, rotate, text_positions
+
+
+class WorldTransformer(ModelMixin, ConfigMixin):
+    """Text and noisy frames in, next-token logits and velocities out.
+
+    Args:
+        vocab_size: Entries of the tokenizer.
+        width: D, a multiple of ``64``, the width of an attention head.
+        depth: Number of blocks.
+        text_hidden: Hidden width of the text feed-forward.
+        image_hidden: Hidden width of the vision feed-forward.
+        latent_channels: c of the codec.
+        latent_size: h = w of the codec.
+        patch: Latent cells per token along each side; ``(latent_size / patch)²`` tokens a frame.
+        prediction: What the last layer says: ``"velocity"`` or ``"clean"`` (the frame itself,
+            turned into a velocity; better for raw pixels).
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        vocab_size: int = 512,
+        width: int = 256,
+        depth: int = 6,
+        text_hidden: int = 256,
+        image_hidden: int = 704,
+        latent_channels: int = 16,
+        latent_size: int = 8,
+        patch: int = 2,
+        prediction: str = "velocity",
+    ):
+        super().__init__()
+        if width % 64 or latent_size % patch or prediction not in ("velocity", "clean"):
+            raise ValueError(f"{width=} {latent_size=} {patch=} {prediction=} do not fit together")
+        self.patch = patch
+        self.grid = latent_size // patch
+        values = latent_channels * patch * patch
+        self.words = nn.Embedding(vocab_size, width)
+        self.image_in = nn.Linear(2 * values, width)
+        self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
+        self.level = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+        self.blocks = nn.ModuleList(Block(width, text_hidden, image_hidden) for _ in range(depth))
+        self.text_norm = nn.RMSNorm(width)
+        self.image_norm = nn.RMSNorm(width)
+        self.text_out = nn.Linear(width, vocab_size, bias=False)
+        self.image_out = nn.Linear(width, values)
+        nn.init.normal_(self.words.weight, std=0.02)
+        nn.init.zeros_(self.text_out.weight)
+        nn.init.zeros_(self.image_out.weight)
+        nn.init.zeros_(self.image_out.bias)
+
+    @property
+    def num_tokens(self) -> int:
+        """N, tokens of a frame."""
+        return self.grid**2
+
+    def forward(
+        self,
+        text_ids: Tensor,
+        text_time: Tensor,
+        text_index: Tensor,
+        frames: Tensor,
+        previous: Tensor,
+        levels: Tensor,
+        frame_time: Tensor,
+        attend: Attend,
+    ) -> tuple[Tensor, Tensor]:
+        """Run the network once.
+
+        Args:
+            text_ids: ``(B, L)``; L may be 0.
+            text_time: ``(B, L)`` step of every text token.
+            text_index: ``(B, L)`` place of a token within the text of its step.
+            frames: ``(B, F, c, h, w)`` latents, noisy to the degree `levels` says.
+            previous: ``(B, F, c, h, w)`` latents of the frame before, zeros where there is none.
+            levels: ``(B, F)`` in [0, 1]; 0 is clean, 1 is pure noise.
+            frame_time: ``(B, F)`` step of every frame.
+            attend: What sees what; text first, then the frames' tokens.
+
+        Returns:
+            Logits ``(B, L, vocab)`` and velocities ``(B, F, c, h, w)`` (noise minus clean).
+        """
+        num_text = text_ids.shape[1]
+        text = self.words(text_ids)
+        image = self._embed_frames(frames, previous, levels)
+        positions = torch.cat(
+            [text_positions(text_time, text_index), frame_positions(frame_time, self.grid)], dim=1
+        )
+        angles = rotary_angles(positions, head_dim=64)
+        for layer, block in enumerate(self.blocks):
+            text, image = block(text, image, angles, layer, attend)
+        logits = self.text_out(self.text_norm(text)) if num_text else text
+        out = self._unpatch(self.image_out(self.image_norm(image)), frames.shape)
+        if self.config.prediction == "clean":
+            out = (frames - out) / levels.clamp(min=0.05)[:, :, None, None, None]
+        return logits, out
+
+    def _embed_frames(self, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:
+        """(B, F, c, h, w) -> (B, F * N, D)."""
+        both = torch.cat([frames, previous], dim=2)
+        b, f, c, h, w = both.shape
+        p, g = self.patch, self.grid
+        tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
+        tokens = tokens.reshape(b, f, g * g, c * p * p)
+        level = self.level(_waves(levels).to(tokens.dtype))
+        return (self.image_in(tokens) + self.cells + level[:, :, None]).flatten(1, 2)
+
+    def _unpatch(self, tokens: Tensor, shape: torch.Size) -> Tensor:
+        """(B, F * N, values) -> (B, F, c, h, w)."""
+        b, f, c, h, w = shape
+        p, g = self.patch, self.grid
+        return tokens.view(b, f, g, g, c, p, p).permute(0, 1, 4, 2, 5, 3, 6).reshape(shape)
+
+
+class Block(nn.Module):
+    """Shared attention, then one feed-forward for text and one for vision."""
+
+    def __init__(self, width: int, text_hidden: int, image_hidden: int):
+        """Build the block; heads are 64 wide."""
+        super().__init__()
+        self.text_norm = nn.RMSNorm(width)
+        self.image_norm = nn.RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_norm = nn.RMSNorm(64)
+        self.k_norm = nn.RMSNorm(64)
+        self.out = nn.Linear(width, width, bias=False)
+        self.text_ffn = FeedForward(width, text_hidden)
+        self.image_ffn = FeedForward(width, image_hidden)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(
+        self,
+        text: Tensor,
+        image: Tensor,
+        angles: tuple[Tensor, Tensor],
+        layer: int,
+        attend: Attend,
+    ) -> tuple[Tensor, Tensor]:
+        """(B, L, D), (B, M, D) -> the same."""
+        num_text = text.shape[1]
+        x = torch.cat([self.text_norm(text), self.image_norm(image)], dim=1)
+        q, k, v = self.qkv(x).unflatten(-1, (3, -1, 64)).unbind(2)
+        q, k = rotate(self.q_norm(q), *angles), rotate(self.k_norm(k), *angles)
+        x = self.out(attend(layer, q, k, v).flatten(2))
+        text, image = text + x[:, :num_text], image + x[:, num_text:]
+        return text + self.text_ffn(text), image + self.image_ffn(image)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (Shazeer 2020) behind its own norm."""
+
+    def __init__(self, width: int, hidden: int):
+        """Gate and value share one matrix; the way out starts at zero."""
+        super().__init__()
+        self.norm = nn.RMSNorm(width)
+        self.into = nn.Linear(width, 2 * hidden, bias=False)
+        self.out = nn.Linear(hidden, width, bias=False)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, S, D) -> (B, S, D)."""
+        gate, value = self.into(self.norm(x)).chunk(2, dim=-1)
+        return self.out(F.silu(gate) * value)
+
+
+def _waves(levels: Tensor) -> Tensor:
+    """(B, F) noise levels -> (B, F, 64) sines and cosines, from slow to fast."""
+    frequencies = torch.logspace(0, 2.5, 32, device=levels.device)
+    angles = levels.float()[..., None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)

@@ -1,0 +1,202 @@
+"""The network's memory of rollouts in progress: read words, draw a frame, take a frame in.
+
+Latents in, latents out; it knows no pixels, no action names and no sentences, and lays tokens
+out in time exactly as `sequence` does for training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from worldsim.cache import KeyValueRing
+from worldsim.checkpoint import RolloutConfig
+from worldsim.model import WorldTransformer
+from worldsim.sampler import denoise
+from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
+
+STEP_TEXT = 8  # answer, mark and the longest action; a sentence takes the room of older frames
+
+
+class Words(NamedTuple):
+    """Text of one pass, padded: ids and validity ``(B, L)``, place of the first in its step."""
+
+    ids: Tensor
+    valid: Tensor
+    first: int
+
+
+class Rollout:
+    """Lanes of keys, values and the newest latents.
+
+    Args:
+        network: Its device and type are used for everything.
+        tokenizer: For the marks around frames.
+        config: Window and noise of finished frames.
+        lanes: Rollouts side by side.
+        latent_shape: (c, h, w).
+    """
+
+    def __init__(
+        self,
+        network: WorldTransformer,
+        tokenizer: TextTokenizer,
+        config: RolloutConfig,
+        lanes: int,
+        latent_shape: tuple[int, int, int],
+    ):
+        self.network, self.tokenizer, self.config = network, tokenizer, config
+        self.device, dtype = network.device, network.dtype
+        size = network.config
+        per_step = network.num_tokens + STEP_TEXT
+        slots = (config.window + 1) * per_step + MAX_SENTENCE_TOKENS
+        self.ring = KeyValueRing(
+            size.depth, lanes, slots, size.width // 64, 64, config.window, self.device, dtype
+        )
+        numbers = {"dtype": torch.long, "device": self.device}
+        self.order = torch.zeros(lanes, **numbers)  # of the next token or frame
+        self.time = torch.zeros(lanes, **numbers)  # of the next frame
+        self.answer = torch.zeros(lanes, **numbers)  # what the world said after the newest frame
+        self.newest = torch.zeros(lanes, *latent_shape, device=self.device)
+        self.before = torch.zeros_like(self.newest)
+        # One fixed draw: committing the same frame twice gives the same memory.
+        generator = torch.Generator().manual_seed(0)
+        self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
+
+    def forget(self, lanes: Tensor) -> None:
+        """Empty some lanes ``(B,)``."""
+        self.ring.forget(lanes)
+        for state in (self.order, self.time, self.newest, self.before):
+            state[lanes] = 0
+        self.answer[lanes] = self.tokenizer.reward_id(0.0)
+
+    def read_prompt(self, lanes: Tensor, ids: list[int]) -> None:
+        """Read a sentence before the first frame."""
+        self._read(lanes, self._pad([[self.tokenizer.begin, *ids]] * len(lanes), first=0))
+
+    def read_step(self, lanes: Tensor, words: Sequence[list[int]]) -> None:
+        """Read the words that lead to a frame which is already known."""
+        self._read(lanes, self._step_words(lanes, words))
+
+    def draw(
+        self, lanes: Tensor, words: Sequence[list[int]], noise: Tensor, levels: list[float]
+    ) -> Tensor:
+        """Read the words and denoise the next frame in the same passes.
+
+        Args:
+            lanes: ``(B,)``.
+            words: Token ids of what is done or said, one list a lane; may be empty.
+            noise: ``(B, c, h, w)``.
+            levels: See `sampler.noise_levels`.
+
+        Returns:
+            The frame, ``(B, c, h, w)``; memory does not hold it until `commit`.
+        """
+        text: Words | None = self._step_words(lanes, words)
+
+        def velocity(latents: Tensor, level: float) -> Tensor:
+            nonlocal text
+            velocities = self._pass(lanes, text, latents, level)[1]
+            if text is not None:
+                self._keep(lanes, text)
+                text = None
+            return velocities
+
+        return denoise(noise.to(self.device), velocity, levels)
+
+    def commit(self, lanes: Tensor, latents: Tensor) -> Tensor:
+        """Take finished frames in; return the logits of what the world answers, (B, vocab)."""
+        level = self.config.base_level
+        latents = (1 - level) * latents + level * self._grain
+        mark = self._pad([[self.tokenizer.frame_end]] * len(lanes), first=0)
+        logits, _ = self._pass(lanes, mark, latents, level, frame_first=True)
+        self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
+        self.order[lanes] += 2
+        self.time[lanes] += 1
+        self.before[lanes] = self.newest[lanes]
+        self.newest[lanes] = latents
+        return logits[:, 0].float()
+
+    def take_back(self, lanes: Tensor) -> None:
+        """Undo the last `commit` of some lanes; only one step back."""
+        self.ring.keep(lanes, torch.full_like(lanes, -(self.network.num_tokens + 1)))
+        self.order[lanes] -= 2
+        self.time[lanes] -= 1
+        self.newest[lanes] = self.before[lanes]
+
+    def state(self) -> tuple[Tensor, ...]:
+        """Return copies of everything that changes."""
+        mine = (self.order, self.time, self.answer, self.newest, self.before)
+        return (*self.ring.state(), *(x.clone() for x in mine))
+
+    def load(self, state: tuple[Tensor, ...]) -> None:
+        """Go back to a `state`."""
+        self.ring.load(state[:4])
+        mine = (self.order, self.time, self.answer, self.newest, self.before)
+        for value, saved in zip(mine, state[4:], strict=True):
+            value.copy_(saved)
+
+    def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
+        """Put the world's last answer before what is done next; the mark has place 0."""
+        answers = self.answer[lanes].tolist()
+        return self._pad([[a, *said] for a, said in zip(answers, words, strict=True)], first=1)
+
+    def _pad(self, rows: list[list[int]], first: int) -> Words:
+        length = max(map(len, rows))
+        ids = [row + [self.tokenizer.pad] * (length - len(row)) for row in rows]
+        valid = [[place < len(row) for place in range(length)] for row in rows]
+        return Words(
+            torch.tensor(ids, device=self.device), torch.tensor(valid, device=self.device), first
+        )
+
+    def _read(self, lanes: Tensor, text: Words) -> None:
+        self._pass(lanes, text, None, 0.0)
+        self._keep(lanes, text)
+
+    def _keep(self, lanes: Tensor, text: Words) -> None:
+        counts = text.valid.sum(dim=1)
+        self.ring.keep(lanes, counts)
+        self.order[lanes] += counts
+
+    def _pass(
+        self,
+        lanes: Tensor,
+        text: Words | None,
+        latents: Tensor | None,
+        level: float,
+        frame_first: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Run the network once on text, a frame, or both; text stands first in the tensors.
+
+        In order and time text stands before the frame, where it belongs to the step of the frame
+        before; with `frame_first` it follows the frame.
+        """
+        b, n = len(lanes), self.network.num_tokens if latents is not None else 0
+        text = text or self._pad([[]] * b, first=0)
+        ids, valid = text.ids.long(), text.valid.bool()
+        place = torch.arange(ids.shape[1], device=self.device)
+        order, now = self.order[lanes][:, None], self.time[lanes][:, None]
+        text_time = (now if frame_first else (now - 1).clamp(min=0)).expand(b, len(place))
+        text_order = order + place + int(frame_first)
+        frame_order = order if frame_first else order + valid.sum(dim=1, keepdim=True)
+        attend = self.ring.place(
+            lanes,
+            torch.cat([text_order, frame_order.expand(b, n)], dim=1),
+            torch.cat([text_time, now.expand(b, n)], dim=1),
+            torch.cat([valid, valid.new_ones(b, n)], dim=1),
+        )
+        frames, previous = self.newest[lanes][:, None], self.newest[lanes][:, None]
+        if latents is None:
+            frames, previous, now = frames[:, :0], previous[:, :0], now[:, :0]
+        else:
+            frames = latents[:, None]
+        dtype = self.network.dtype
+        logits, velocity = self.network(
+            ids, text_time, (place + text.first).expand(b, len(place)),
+            frames.to(dtype), previous.to(dtype),
+            torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
+        )  # fmt: skip
+        return logits, velocity[:, 0].float() if latents is not None else velocity

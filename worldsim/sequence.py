@@ -1,0 +1,188 @@
+"""One sequence for everything: text, actions and frames in the order in which they happen.
+
+A training example is a list of segments, `Text` and `Frame`; what a model can do is a template
+over segments (`simulate`, `watch`, `say`). `pack` lays examples into rows of fixed size and
+derives from the order alone what may see what. It knows nothing of the network or of files.
+
+Letters used throughout the package: B rows (batch), L text tokens in a row, F frames in a row,
+N tokens of a frame, D width, c h w latent channels, height and width, C H W image, T steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from worldsim.text import TextTokenizer
+
+IGNORE = -100  # no loss on this position
+PADDING = -1  # document number of empty slots
+
+
+@dataclass
+class Window:
+    """A stretch of recorded play, already in tokens and latents.
+
+    Attributes:
+        latents: ``(T + 1, c, h, w)`` clean codec latents.
+        actions: T lists of action token ids.
+        sentences: T lists of token ids of the sentence in force; empty where nothing was said.
+        stretch: T numbers that change where a new stretch (and sentence) begins.
+        answers: T + 1 answer ids; the first belongs to the frame the window starts with.
+    """
+
+    latents: np.ndarray
+    actions: list[list[int]]
+    sentences: list[list[int]]
+    stretch: list[int]
+    answers: list[int]
+
+
+@dataclass
+class Example:
+    """Segments written one after the other; every frame or text token is one unit of order."""
+
+    ids: list[int] = field(default_factory=list)
+    targets: list[int] = field(default_factory=list)
+    text_order: list[int] = field(default_factory=list)
+    text_time: list[int] = field(default_factory=list)
+    text_index: list[int] = field(default_factory=list)
+    frames: list[np.ndarray] = field(default_factory=list)
+    frame_order: list[int] = field(default_factory=list)
+    frame_time: list[int] = field(default_factory=list)
+    order: int = 0
+    in_step: int = 0
+
+    def text(self, ids: Seq[int], time: int) -> None:
+        """Append text tokens; each is the target of the text position before it."""
+        for token in ids:
+            self._aim(token)
+            self.ids.append(token)
+            self.targets.append(IGNORE)
+            self.text_order.append(self.order)
+            self.text_time.append(time)
+            self.text_index.append(self.in_step)
+            self.order += 1
+            self.in_step += 1
+
+    def frame(self, latents: np.ndarray, time: int, frame_mark: int) -> None:
+        """Append a frame; the text position before it learns to say ``<frame>``."""
+        self._aim(frame_mark)
+        self.frames.append(latents)
+        self.frame_order.append(self.order)
+        self.frame_time.append(time)
+        self.order += 1
+        self.in_step = 0
+
+    def _aim(self, target: int) -> None:
+        if self.targets and self.targets[-1] == IGNORE:
+            self.targets[-1] = target
+
+
+def simulate(
+    window: Window,
+    tokenizer: TextTokenizer,
+    max_text: int,
+    keep_action: Seq[bool],
+    prompt: Seq[int] = (),
+) -> Example:
+    """[prompt] F0 ·answer·action· F1 …; an action that is not kept is left out (unlabelled)."""
+    words = [a if keep else [] for a, keep in zip(window.actions, keep_action, strict=True)]
+    return _rollout(window, words, tokenizer, max_text, prompt)
+
+
+def say(window: Window, tokenizer: TextTokenizer, max_text: int) -> Example:
+    """F0 ·sentence· F1 F2 …: sentences steer, once at the beginning of each stretch."""
+    previous = [None, *window.stretch[:-1]]
+    words = [
+        sentence if begun != before else []
+        for sentence, begun, before in zip(window.sentences, window.stretch, previous, strict=True)
+    ]
+    return _rollout(window, words, tokenizer, max_text, ())
+
+
+def _rollout(
+    window: Window,
+    words: list[list[int]],
+    tokenizer: TextTokenizer,
+    max_text: int,
+    prompt: Seq[int],
+) -> Example:
+    """Write frames with the words between them, ending early where the text would overflow."""
+    example = Example()
+    if prompt:
+        example.text([tokenizer.begin, *prompt], time=0)
+    example.frame(window.latents[0], 0, tokenizer.frame)
+    for step, said in enumerate(words):
+        if len(example.ids) + len(said) + 4 > max_text:
+            break
+        example.text([tokenizer.frame_end, window.answers[step], *said], time=step)
+        example.frame(window.latents[step + 1], step + 1, tokenizer.frame)
+    last = len(example.frames) - 1
+    example.text([tokenizer.frame_end, window.answers[last]], time=last)
+    return example
+
+
+class Rows(NamedTuple):
+    """Packed examples. Shapes ``(B, L)`` for text, ``(B, F)`` for frames, see `pack`."""
+
+    text_ids: np.ndarray
+    text_targets: np.ndarray
+    text_order: np.ndarray
+    text_time: np.ndarray
+    text_index: np.ndarray
+    text_doc: np.ndarray
+    latents: np.ndarray  # (B, F, c, h, w)
+    frame_order: np.ndarray
+    frame_time: np.ndarray
+    frame_doc: np.ndarray
+
+
+def pack(
+    examples: Seq[Example], num_rows: int, num_text: int, num_frames: int, pad: int
+) -> tuple[Rows, int]:
+    """Lay examples into rows, first come first served.
+
+    Args:
+        examples: Candidates; those that no longer fit are left over.
+        num_rows: Rows of the batch.
+        num_text: Text tokens a row holds.
+        num_frames: Frames a row holds.
+        pad: Token id of empty text slots.
+
+    Returns:
+        The rows and the number of examples placed.
+    """
+    shape = next(example.frames[0].shape for example in examples if example.frames)
+    text = {
+        name: np.full((num_rows, num_text), fill, np.int64)
+        for name, fill in zip(Rows._fields[:6], (pad, IGNORE, 0, 0, 0, PADDING), strict=True)
+    }
+    frame = {
+        name: np.full((num_rows, num_frames), fill, np.int64)
+        for name, fill in zip(Rows._fields[7:], (0, 0, PADDING), strict=True)
+    }
+    latents = np.zeros((num_rows, num_frames, *shape), np.float32)
+    used = np.zeros((num_rows, 2), np.int64)
+    placed = 0
+    for doc, example in enumerate(examples):
+        need = np.array([len(example.ids), len(example.frames)])
+        room = np.flatnonzero((used + need <= (num_text, num_frames)).all(axis=1))
+        if not len(room):
+            continue
+        row, (t, f) = room[0], used[room[0]]
+        columns = (example.ids, example.targets, example.text_order, example.text_time,
+                   example.text_index, [doc] * len(example.ids))  # fmt: skip
+        for name, values in zip(Rows._fields[:6], columns, strict=True):
+            text[name][row, t : t + need[0]] = values
+        columns = (example.frame_order, example.frame_time, [doc] * len(example.frames))
+        for name, values in zip(Rows._fields[7:], columns, strict=True):
+            frame[name][row, f : f + need[1]] = values
+        if example.frames:
+            latents[row, f : f + need[1]] = np.stack(example.frames)
+        used[row] += need
+        placed += 1
+    return Rows(**text, latents=latents, **frame), placed

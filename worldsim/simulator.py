@@ -1,0 +1,240 @@
+"""The model as a world: reset, step, say, append, snapshot, restore.
+
+Stateful and batched: every lane is a rollout of its own, with its own past and its own random
+numbers. It knows nothing of Gymnasium, keyboards or windows, and never sees a real simulator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from worldsim.checkpoint import Checkpoint, RolloutConfig, Start, weights_id
+from worldsim.codec import to_float, to_uint8
+from worldsim.errors import WorldsimError
+from worldsim.rollout import Rollout
+from worldsim.sampler import noise_levels
+from worldsim.text import REWARD_BINS
+
+
+@dataclass
+class StepOutput:
+    """What the world answers: uint8 ``(B, H, W, 3)``, float ``(B,)``, bool ``(B,)``."""
+
+    frames: Tensor
+    rewards: Tensor
+    terminated: Tensor
+
+
+@dataclass
+class Snapshot:
+    """A simulator's whole state, random numbers included; restore it as often as you like."""
+
+    memory: tuple[Tensor, ...]
+    said: list[list[int]]
+    noise: list[Tensor]
+
+
+class Simulator:
+    """Dreams frames from actions and sentences.
+
+    Args:
+        checkpoint: Weights, vocabulary and worlds.
+        num_envs: Lanes.
+        num_steps: Denoising passes a frame; None takes the checkpoint's own number.
+        device: None takes a GPU where there is one.
+        dtype: None takes bfloat16 where the hardware multiplies it, float32 elsewhere.
+        weights_id: Digest of the weights, for recordings.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        num_envs: int = 1,
+        num_steps: int | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        weights_id: str = "",
+    ):
+        if num_envs < 1:
+            raise WorldsimError(f"num_envs={num_envs} makes no sense: use 1 or more")
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.dtype = dtype or _fast_dtype(self.device)
+        self.num_envs, self.weights_id = num_envs, weights_id
+        self.tokenizer, self.worlds, self.starts = (
+            checkpoint.tokenizer, checkpoint.worlds, checkpoint.starts,
+        )  # fmt: skip
+        self.network = checkpoint.network.to(self.device, self.dtype).eval()
+        self.codec = checkpoint.codec.to(self.device, self.dtype).eval()
+        self.config: RolloutConfig = checkpoint.rollout
+        self.levels = noise_levels(num_steps or self.config.num_steps, self.config.shift)
+        self.image_size: int = self.codec.config.image_size
+        self.stage_ms = {"denoise": 0.0, "commit": 0.0, "decode": 0.0}
+        self._rollout = Rollout(
+            self.network, self.tokenizer, self.config, num_envs, self.codec.latent_shape
+        )
+        self._said: list[list[int]] = [[] for _ in range(num_envs)]
+        self._noise = [torch.Generator() for _ in range(num_envs)]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path | None = None,
+        num_envs: int = 1,
+        num_steps: int | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Simulator:
+        """Load a checkpoint folder; without a path, the bundled one."""
+        checkpoint = Checkpoint.load(path or None)
+        return cls(checkpoint, num_envs, num_steps, device, dtype, weights_id(path or None))
+
+    @torch.inference_mode()
+    def reset(
+        self,
+        starts: Sequence[Start],
+        prompts: Sequence[str | None] | None = None,
+        seeds: Sequence[int] | None = None,
+        lanes: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Begin rollouts from clips.
+
+        Args:
+            starts: One clip a lane.
+            prompts: A sentence each that sets the scene, or None.
+            seeds: One a lane; without them lanes are seeded by their number.
+            lanes: Which lanes to begin anew; all by default. The others go on undisturbed.
+
+        Returns:
+            The last frame of every clip, uint8 ``(len(lanes), H, W, 3)``.
+        """
+        chosen = list(range(self.num_envs)) if lanes is None else list(lanes)
+        seeds = chosen if seeds is None else seeds
+        prompts = prompts or [None] * len(chosen)
+        for start in starts:
+            self._check_start(start)
+        ids = [self.tokenizer.encode_sentence(p) if p else [] for p in prompts]
+        for lane, start, prompt, seed in zip(chosen, starts, ids, seeds, strict=True):
+            index = torch.tensor([lane], device=self.device)
+            self._noise[lane].manual_seed(int(seed))
+            self._said[lane] = []
+            self._rollout.forget(index)
+            if prompt:
+                self._rollout.read_prompt(index, prompt)
+            latents = self._encode(torch.as_tensor(start.frames))
+            for k in range(len(latents)):
+                if k:
+                    words = self.tokenizer.encode(start.actions[k - 1])
+                    self._rollout.read_step(index, [words])
+                self._rollout.commit(index, latents[k : k + 1])
+        return torch.stack([torch.as_tensor(s.frames[-1]) for s in starts])
+
+    @torch.inference_mode()
+    def step(self, actions: Sequence[str | None]) -> StepOutput:
+        """Dream the next frame of every lane.
+
+        Args:
+            actions: Canonical words, one a lane; None leaves the step unlabelled (a sentence said
+                before goes on steering).
+        """
+        if len(actions) != self.num_envs:
+            raise WorldsimError(f"{len(actions)} actions for {self.num_envs} lanes: give one each")
+        every = torch.arange(self.num_envs, device=self.device)
+        words = [
+            said or ([] if action is None else self.tokenizer.encode(action))
+            for said, action in zip(self._said, actions, strict=True)
+        ]
+        self._said = [[] for _ in actions]
+        shape = self.codec.latent_shape
+        noise = torch.stack([torch.randn(shape, generator=g) for g in self._noise])
+        began = time.perf_counter()
+        latents = self._rollout.draw(every, words, noise, self.levels)
+        denoised = time.perf_counter()
+        rewards, terminated = self._answer(every, self._rollout.commit(every, latents))
+        committed = time.perf_counter()
+        frames = self._decode(latents)
+        decoded = time.perf_counter()
+        self.stage_ms = {
+            "denoise": 1e3 * (denoised - began),
+            "commit": 1e3 * (committed - denoised),
+            "decode": 1e3 * (decoded - committed),
+        }
+        return StepOutput(frames, rewards, terminated)
+
+    def say(self, texts: Sequence[str | None]) -> None:
+        """Put a sentence in the place of each lane's next action; None says nothing."""
+        ids = [self.tokenizer.encode_sentence(text) if text is not None else [] for text in texts]
+        self._said = [new or old for new, old in zip(ids, self._said, strict=True)]
+
+    @torch.inference_mode()
+    def append(self, frames: Tensor) -> None:
+        """Replace the newest dreamed frames by seen ones, uint8 ``(B, H, W, 3)``."""
+        frames = torch.as_tensor(frames)
+        self._check_frames(frames)
+        every = torch.arange(self.num_envs, device=self.device)
+        self._rollout.take_back(every)
+        self._answer(every, self._rollout.commit(every, self._encode(frames)))
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of the whole state."""
+        noise = [generator.get_state() for generator in self._noise]
+        return Snapshot(self._rollout.state(), [list(said) for said in self._said], noise)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot; what follows repeats bit for bit on the same machine."""
+        if [x.shape for x in snapshot.memory] != [x.shape for x in self._rollout.state()]:
+            raise WorldsimError("the snapshot is of another model or number of lanes")
+        self._rollout.load(snapshot.memory)
+        self._said = [list(said) for said in snapshot.said]
+        for generator, state in zip(self._noise, snapshot.noise, strict=True):
+            generator.set_state(state)
+
+    @torch.inference_mode()
+    def reconstruct(self, frames: Tensor) -> Tensor:
+        """Send uint8 frames ``(N, H, W, 3)`` through the codec and back: the floor of quality."""
+        return self._decode(self._encode(torch.as_tensor(frames)))
+
+    def _answer(self, lanes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn the logits after a frame into rewards and ends, the most likely of each."""
+        ids = torch.tensor(self.tokenizer.answer_ids, device=self.device)
+        chance = logits[:, ids].softmax(dim=-1).unflatten(1, (2, -1))  # (B, end, bin)
+        terminated = chance[:, 1].sum(dim=-1) > 0.5
+        bins = chance.sum(dim=1).argmax(dim=-1)
+        self._rollout.answer[lanes] = ids.view(2, -1)[terminated.long(), bins]
+        return torch.tensor(REWARD_BINS)[bins.cpu()], terminated.cpu()
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        """uint8 (N, H, W, 3) -> (N, c, h, w)."""
+        frames = to_float(frames.to(self.device)).to(self.dtype)
+        return self.codec.encode(frames).float()
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """(N, c, h, w) -> uint8 (N, H, W, 3) on the CPU."""
+        return to_uint8(self.codec.decode(latents.to(self.dtype)).float()).cpu()
+
+    def _check_frames(self, frames: Tensor) -> None:
+        size = self.image_size
+        if frames.ndim != 4 or frames.shape[1:] != (size, size, 3) or frames.dtype != torch.uint8:
+            raise WorldsimError(
+                f"frames of shape {tuple(frames.shape)} ({frames.dtype}) do not fit this model: "
+                f"give uint8 (N, {size}, {size}, 3)"
+            )
+
+    def _check_start(self, start: Start) -> None:
+        self._check_frames(torch.as_tensor(start.frames))
+        if len(start.actions) != len(start.frames) - 1:
+            raise WorldsimError(
+                f"start '{start.name}' has {len(start.frames)} frames and {len(start.actions)} "
+                "actions: give one action less than frames"
+            )
+
+
+def _fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it; elsewhere it is far slower than float32."""
+    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

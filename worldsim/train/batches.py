@@ -1,0 +1,125 @@
+"""Which stretches of play make a batch, and how much noise falls on them.
+
+A batch is a function of the seed and the step number alone: a resumed run sees exactly what the
+killed one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from worldsim.errors import WorldsimError
+from worldsim.objective import Batch
+from worldsim.sequence import Example, Rows, pack, say, simulate
+from worldsim.text import TextTokenizer
+from worldsim.train.latents import Track
+
+
+@dataclass
+class BatchConfig:
+    """What goes into a row.
+
+    Attributes:
+        rows: Rows of a batch.
+        window: F, frames in a row; also how far the model looks back in a rollout.
+        text_length: L, text tokens a row holds.
+        say_share: Share of windows steered by sentences instead of actions.
+        watch_share: Share of windows without any action (plain video).
+        prompt_share: Share of the other windows that begin with the world's description.
+        action_drop: Share of single actions left out of the other windows.
+        level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
+        level_std: Its standard deviation.
+        pure_share: Share of frames that start from (almost) nothing but noise.
+        history_level: Most noise on history; half of the frames have none but the base level.
+        base_level: The noise every history frame has, also in a rollout.
+    """
+
+    rows: int = 16
+    window: int = 16
+    text_length: int = 88
+    say_share: float = 0.15
+    watch_share: float = 0.05
+    prompt_share: float = 0.1
+    action_drop: float = 0.05
+    level_mean: float = 0.4
+    level_std: float = 1.2
+    pure_share: float = 0.1
+    history_level: float = 0.25
+    base_level: float = 0.02
+
+
+class Batches:
+    """Random access to batches by step number; knows no model and no optimiser."""
+
+    def __init__(
+        self,
+        latents: np.ndarray,
+        tracks: list[Track],
+        tokenizer: TextTokenizer,
+        description: str,
+        config: BatchConfig,
+        seed: int,
+    ):
+        """Keep references; refuse a dataset whose episodes are all shorter than a window."""
+        self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
+        self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
+        if not self.tracks:
+            raise WorldsimError(
+                f"no episode has {config.window} frames: collect longer episodes "
+                "(max_steps=…) or lower batch.window"
+            )
+        starts = [len(t.actions) - config.window + 2 for t in self.tracks]
+        self._ends = np.cumsum(starts)
+        prompt = tokenizer.encode(description)
+        self._prompt = prompt if len(prompt) < config.text_length // 2 else []
+
+    def __call__(self, step: int) -> Batch:
+        """Build the batch of a step."""
+        rng = np.random.default_rng([self.seed, step])
+        config = self.config
+        examples = [self._example(rng) for _ in range(config.rows)]
+        rows, _ = pack(
+            examples, config.rows, config.text_length, config.window, self.tokenizer.pad
+        )
+        return self.with_noise(rows, rng)
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Yield the batches of ``step, step + 1, …``, each prepared while the last is in use."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ahead = pool.submit(self, step)
+            while True:
+                batch, step = ahead.result(), step + 1
+                ahead = pool.submit(self, step)
+                yield batch
+
+    def with_noise(self, rows: Rows, rng: np.random.Generator) -> Batch:
+        """Draw noise and levels for packed rows."""
+        config, shape = self.config, rows.frame_doc.shape
+        levels = 1 / (1 + np.exp(-rng.normal(config.level_mean, config.level_std, shape)))
+        pure = rng.random(shape) < config.pure_share
+        levels = np.where(pure, rng.uniform(0.96, 1.0, shape), levels)
+        history = rng.uniform(0, config.history_level, shape) * (rng.random(shape) < 0.5)
+        history = np.maximum(history, config.base_level)
+        noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
+        arrays = (*rows, *noise, levels.astype(np.float32), history.astype(np.float32))
+        return Batch(*map(torch.from_numpy, arrays))
+
+    def _example(self, rng: np.random.Generator) -> Example:
+        """Draw one window and dress it in a template."""
+        config = self.config
+        place = int(rng.integers(self._ends[-1]))
+        index = int(np.searchsorted(self._ends, place, side="right"))
+        first = place - (self._ends[index - 1] if index else 0)
+        window = self.tracks[index].window(self.latents, int(first), config.window - 1)
+        kind = rng.random()
+        if kind < config.say_share:
+            return say(window, self.tokenizer, config.text_length)
+        plain = kind < config.say_share + config.watch_share
+        keep = [not plain and rng.random() >= config.action_drop for _ in window.actions]
+        prompt = self._prompt if rng.random() < config.prompt_share else ()
+        return simulate(window, self.tokenizer, config.text_length, keep, prompt)

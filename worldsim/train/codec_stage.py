@@ -1,0 +1,91 @@
+"""First stage: the autoencoder, on single frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from worldsim.codec import ConvCodec, to_float
+from worldsim.data import Dataset
+from worldsim.errors import WorldsimError
+from worldsim.metrics import LPIPS
+
+
+@dataclass
+class CodecConfig:
+    """How the codec is trained.
+
+    Attributes:
+        steps: Updates.
+        batch: Frames a step.
+        rate: Peak rate of AdamW; rises for 50 steps, falls to zero along a cosine.
+        frames: Frames kept in memory to draw from.
+    """
+
+    steps: int = 2000
+    batch: int = 24
+    rate: float = 1.5e-3
+    frames: int = 40_000
+
+
+def sample_frames(dataset: Dataset, count: int, seed: int) -> torch.Tensor:
+    """Return up to `count` frames spread over the episodes, uint8 ``(n, H, W, 3)``."""
+    rng = np.random.default_rng(seed)
+    kept, total = [], 0
+    order = rng.permutation(len(dataset))
+    per_episode = max(1, -(-count // len(dataset)))
+    for index in tqdm(order, desc="sample", unit="episode"):
+        frames = dataset.load(int(index)).frames
+        pick = rng.permutation(len(frames))[: min(per_episode, count - total)]
+        kept.append(frames[pick])
+        total += len(pick)
+        if total >= count:
+            break
+    return torch.from_numpy(np.concatenate(kept))
+
+
+def train_codec(
+    codec: ConvCodec, frames: torch.Tensor, config: CodecConfig, seed: int, device: torch.device
+) -> dict[str, float]:
+    """Train in place and fit the latents' scale.
+
+    Args:
+        codec: Untrained.
+        frames: uint8 ``(n, H, W, 3)``.
+        config: Steps, batch, rate.
+        seed: Of the order and the noise.
+        device: Where to train.
+
+    Returns:
+        The mean of each log over the last tenth of the steps.
+    """
+    codec.to(device).train()
+    distance = LPIPS.load().to(device)
+    optimizer = torch.optim.AdamW(codec.parameters(), lr=config.rate, betas=(0.9, 0.95))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.rate, total_steps=config.steps, pct_start=min(0.3, 50 / config.steps)
+    )
+    generator = torch.Generator().manual_seed(seed)
+    history: list[dict[str, float]] = []
+    bar = tqdm(range(config.steps), desc="codec", unit="step")
+    for _ in bar:
+        pick = torch.randint(len(frames), (config.batch,), generator=generator)
+        noise = torch.randn(config.batch, *codec.latent_shape, generator=generator)
+        loss, logs = codec.loss(to_float(frames[pick].to(device)), noise.to(device), distance)
+        if not torch.isfinite(loss):
+            raise WorldsimError("the codec's loss is not finite: lower codec_stage.rate")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        history.append({name: float(value) for name, value in logs.items()})
+        bar.set_postfix({k: f"{v:.3f}" for k, v in history[-1].items()}, refresh=False)
+    codec.eval().requires_grad_(False)
+    pick = torch.randint(len(frames), (512,), generator=generator)
+    codec.fit_scale(to_float(frames[pick].to(device)))
+    tail = history[-max(1, len(history) // 10) :]
+    return {name: float(np.mean([h[name] for h in tail])) for name in tail[0]}

@@ -1,0 +1,98 @@
+"""Recorded play as the transformer meets it: every frame encoded once, every word tokenised.
+
+The cache lies in the run folder as one flat array; it is written once and read by memory map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from worldsim.codec import Codec, to_float
+from worldsim.data import Dataset
+from worldsim.sequence import Window
+from worldsim.text import TextTokenizer
+
+
+@dataclass
+class Track:
+    """One episode beside its place in the flat array of latents."""
+
+    start: int
+    actions: list[list[int]]
+    sentences: list[list[int]]
+    stretch: list[int]
+    answers: list[int]
+
+    def window(self, latents: np.ndarray, first: int, steps: int) -> Window:
+        """Cut `steps` steps beginning at frame `first`."""
+        cut = slice(first, first + steps)
+        at = self.start + first
+        return Window(
+            latents=latents[at : at + steps + 1].astype(np.float32),
+            actions=self.actions[cut],
+            sentences=self.sentences[cut],
+            stretch=self.stretch[cut],
+            answers=self.answers[first : first + steps + 1],
+        )
+
+
+@torch.no_grad()
+def encode_dataset(dataset: Dataset, codec: Codec, path: Path, batch: int = 128) -> np.ndarray:
+    """Encode all frames once into ``path`` and return them as a read-only memory map.
+
+    Returns:
+        float16 ``(frames, c, h, w)``, episodes one after the other.
+    """
+    total = sum(info.length for info in dataset.episodes)
+    shape = (total, *codec.latent_shape)
+    if not path.exists():
+        device = next(iter(codec.buffers())).device
+        partial = path.with_suffix(".tmp")
+        store = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
+        at = 0
+        with tqdm(total=total, desc="encode", unit="frame") as bar:
+            for index in range(len(dataset)):
+                for frames in torch.from_numpy(dataset.load(index).frames).split(batch):
+                    latents = codec.encode(to_float(frames.to(device)))
+                    store[at : at + len(frames)] = latents.cpu().numpy()
+                    at += len(frames)
+                    bar.update(len(frames))
+        store.flush()
+        partial.rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def read_tracks(dataset: Dataset, tokenizer: TextTokenizer) -> list[Track]:
+    """Tokenise every action, sentence and answer of a dataset."""
+    action_ids = [tokenizer.encode(words) for words in dataset.spec.actions]
+    sentence_ids: dict[str, list[int]] = {"": []}
+    tracks, start = [], 0
+    for index in tqdm(range(len(dataset)), desc="read", unit="episode"):
+        steps = dataset.load_steps(index)
+        for text in set(steps.texts) - sentence_ids.keys():
+            sentence_ids[text] = tokenizer.encode(text)
+        ends = [False] * (len(steps.rewards) - 1) + [steps.terminated]
+        rewards = [float(r) for r in steps.rewards]
+        tracks.append(
+            Track(
+                start=start,
+                actions=[action_ids[a] for a in steps.actions],
+                sentences=[sentence_ids[text] for text in steps.texts],
+                stretch=_stretches(steps.texts),
+                answers=[tokenizer.reward_id(0.0)]
+                + [tokenizer.reward_id(r, e) for r, e in zip(rewards, ends, strict=True)],
+            )
+        )
+        start += len(steps.rewards) + 1
+    return tracks
+
+
+def _stretches(texts: list[str]) -> list[int]:
+    """Number the runs of equal sentences."""
+    changes = [0] + [int(a != b) for a, b in zip(texts[:-1], texts[1:], strict=True)]
+    return list(np.cumsum(changes))

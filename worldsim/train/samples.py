@@ -1,0 +1,62 @@
+"""What people look at while a run goes on: dreamed frames below the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from worldsim.checkpoint import Checkpoint, Start
+from worldsim.data import Dataset
+from worldsim.simulator import Simulator
+
+HORIZONS = (1, 2, 4, 8, 16, 32)
+
+
+def pick_starts(dataset: Dataset, length: int, count: int) -> list[Start]:
+    """Cut clips of `length` frames from the middle of episodes spread over the dataset.
+
+    The choice depends on the dataset alone: clips are not picked by how well they dream.
+    """
+    starts = []
+    long = [i for i, info in enumerate(dataset.episodes) if info.length > 2 * length]
+    for index in np.linspace(0, len(long) - 1, min(count, len(long))).round().astype(int):
+        episode = dataset.load(long[index])
+        first = len(episode.actions) // 2
+        words = [dataset.spec.action_text(a) for a in episode.actions[first : first + length - 1]]
+        name = f"{episode.source}-{episode.seed % 100_000}"
+        frames = episode.frames[first : first + length]
+        starts.append(Start(name, dataset.spec.name, frames, words))
+    return starts
+
+
+def draw_sheet(checkpoint: Checkpoint, dataset: Dataset, path: Path, rows: int = 6) -> None:
+    """Write a PNG: a pair of rows a clip, real above dreamed, at several horizons."""
+    training = checkpoint.network.training
+    window, last = checkpoint.rollout.window, HORIZONS[-1]
+    fitting = [i for i, info in enumerate(dataset.episodes) if info.length >= window + last]
+    chosen = np.linspace(0, len(fitting) - 1, min(rows, len(fitting))).round().astype(int)
+    episodes = [dataset.load(fitting[i]) for i in chosen]
+    if not episodes:
+        return
+    simulator = Simulator(checkpoint, num_envs=len(episodes), dtype=torch.float32,
+                          device=checkpoint.network.device)  # fmt: skip
+    words = [[dataset.spec.action_text(a) for a in e.actions] for e in episodes]
+    starts = [
+        Start(e.source, dataset.spec.name, e.frames[:window], w[: window - 1])
+        for e, w in zip(episodes, words, strict=True)
+    ]
+    simulator.reset(starts)
+    columns = [[e.frames[window - 1] for e in episodes] * 2]
+    for step in range(1, last + 1):
+        dreamed = simulator.step([w[window - 2 + step] for w in words]).frames.numpy()
+        if step in HORIZONS:
+            columns.append([e.frames[window - 1 + step] for e in episodes] + list(dreamed))
+    count = len(episodes)
+    order = [row for i in range(count) for row in (i, count + i)]
+    sheet = np.concatenate([np.concatenate([c[i] for i in order]) for c in columns], axis=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).resize((sheet.shape[1] * 2, sheet.shape[0] * 2), Image.Resampling.NEAREST).save(path)
+    checkpoint.network.train(training).requires_grad_(training)

@@ -1,0 +1,195 @@
+"""Second stage: the transformer on latents, actions and sentences."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from tqdm import tqdm
+
+from worldsim.checkpoint import Checkpoint
+from worldsim.data import Dataset
+from worldsim.errors import WorldsimError
+from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
+from worldsim.train.batches import Batches
+from worldsim.train.muon import make_optimizers
+from worldsim.train.run import RunFolder
+from worldsim.train.samples import draw_sheet, pick_starts
+
+
+@dataclass
+class WorldStageConfig:
+    """How the transformer is trained.
+
+    Attributes:
+        steps: Updates in all; the rate depends on the step and on this number.
+        minutes: Stop after so many minutes, ready to be resumed; 0 is no limit.
+        rate: Peak rate, for Muon and AdamW alike.
+        warmup: Steps of linear rise.
+        cooldown: Share of the steps, at the end, in which the rate falls linearly.
+        weight_decay: Decoupled.
+        clip: Largest norm of the gradient.
+        ema: Decay of the averaged weights, which are what ships.
+        compile: Compile the objective (slow to start; worth it on a GPU).
+        precision: ``auto``, ``no`` or ``bf16``.
+        save_minutes: Between checkpoints.
+        sample_minutes: Between sample sheets.
+    """
+
+    steps: int = 3000
+    minutes: float = 0.0
+    rate: float = 1.5e-3
+    warmup: int = 50
+    cooldown: float = 0.4
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.99
+    compile: bool = False
+    precision: str = "auto"
+    save_minutes: float = 5.0
+    sample_minutes: float = 10.0
+
+
+class WorldStage:
+    """The loop; a killed one continues at its last checkpoint with the same batches."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        batches: Batches,
+        objective: ObjectiveConfig,
+        config: WorldStageConfig,
+        run: RunFolder,
+        device: torch.device,
+    ):
+        """Prepare model, optimisers and averages, and load the run's state if there is one."""
+        self.checkpoint, self.batches, self.config, self.run_folder = (
+            checkpoint, batches, config, run,
+        )  # fmt: skip
+        precision = _precision(config.precision, device)
+        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+        self.network = checkpoint.network
+        self.optimizers = make_optimizers(self.network, config.rate, config.weight_decay)
+        self.objective = self.accelerator.prepare(WorldObjective(self.network, objective))
+        self.optimizers = [self.accelerator.prepare(o) for o in self.optimizers]
+        self.forward = torch.compile(self.objective) if config.compile else self.objective
+        self.ema = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True,
+                            power=0.75)  # fmt: skip
+        self.ema.to(self.accelerator.device)
+        self.step, self.seconds = 0, 0.0
+        self._resume()
+
+    def run(self, sheet_data: Dataset, num_starts: int) -> None:
+        """Train to the last step, or until `minutes` are over, saving along the way."""
+        config, begun = self.config, time.monotonic()
+        saved = sampled = begun
+        if num_starts:
+            self.checkpoint.starts = pick_starts(
+                sheet_data, self.checkpoint.rollout.window, num_starts
+            )
+        bar = tqdm(total=config.steps, initial=self.step, desc="train", unit="step")
+        batches = self.batches.from_step(self.step)
+        while self.step < config.steps:
+            began = time.monotonic()
+            logs = self.update(next(batches))
+            now = time.monotonic()
+            self.seconds += now - began
+            logs["frames_per_second"] = self.batches.config.rows * self.batches.config.window / (
+                now - began
+            )  # fmt: skip
+            self.run_folder.log(self.step, logs)
+            bar.update()
+            bar.set_postfix({k: f"{logs[k]:.3f}" for k in ("flow", "text", "frames_per_second")})
+            over = config.minutes and now - begun > 60 * config.minutes
+            if now - saved > 60 * config.save_minutes or over or self.step == config.steps:
+                self.save()
+                saved = now
+            if now - sampled > 60 * config.sample_minutes or over or self.step == config.steps:
+                self.sample(sheet_data)
+                sampled = time.monotonic()
+            if over:
+                break
+        bar.close()
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Take one step; a loss or gradient that is not finite stops the run."""
+        rate = self.rate_at(self.step)
+        batch = Batch(*(x.to(self.accelerator.device, non_blocking=True) for x in batch))
+        with self.accelerator.autocast():
+            loss, logs = self.forward(batch)
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        if not torch.isfinite(loss + norm):
+            raise WorldsimError(
+                f"the loss is not finite at step {self.step} (loss {float(loss)}, gradient "
+                f"{float(norm)}): the last good checkpoint in {self.run_folder.path} is intact; "
+                "look for damaged data or lower stage.rate"
+            )
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.ema.step(self.network.parameters())
+        self.step += 1
+        return {name: float(value) for name, value in logs.items()} | {
+            "rate": rate,
+            "gradient": float(norm),
+        }
+
+    def rate_at(self, step: int) -> float:
+        """Return the rate of a step: up, level, down."""
+        config = self.config
+        rise = min(1.0, (step + 1) / max(1, config.warmup))
+        left = (config.steps - step) / max(1.0, config.cooldown * config.steps)
+        return config.rate * min(rise, max(0.02, min(1.0, left)))
+
+    def save(self) -> None:
+        """Write the state and, from the averaged weights, the checkpoint."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "network": self.network.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "ema": self.ema.state_dict(),
+        }
+        self.run_folder.save_state(state)
+        self._with_average(lambda: self.checkpoint.save(self.run_folder.path / "model"))
+
+    def sample(self, data: Dataset) -> None:
+        """Draw a sheet of real above dreamed frames from the averaged weights."""
+        path = self.run_folder.path / "samples" / f"step-{self.step:06d}.png"
+        self._with_average(lambda: draw_sheet(self.checkpoint, data, path))
+
+    def _with_average(self, action) -> None:  # type: ignore[no-untyped-def]
+        parameters = list(self.network.parameters())
+        self.ema.store(parameters)
+        self.ema.copy_to(parameters)
+        self.network.eval()
+        try:
+            action()
+        finally:
+            self.network.train()
+            self.ema.restore(parameters)
+
+    def _resume(self) -> None:
+        state = self.run_folder.load_state()
+        if state is None:
+            return
+        self.network.load_state_dict(state["network"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.ema.load_state_dict(state["ema"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.run_folder.forget_after(self.step)
+
+
+def _precision(wanted: str, device: torch.device) -> str:
+    """Choose bf16 where the hardware multiplies it; elsewhere it is far slower than float32."""
+    if wanted != "auto":
+        return wanted
+    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16" if fast else "no"
