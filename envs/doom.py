@@ -13,15 +13,27 @@ from gymnasium import spaces
 
 from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
+from envs.doom_words import PHRASES
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec, key_combinations
 
+# Seeds of generated mazes: first and last of each split.
+MAZE_SEEDS = {"train": (0, 999_999), "heldout": (1_000_000, 1_999_999)}
+# Freedoom maps where many starts lead somewhere without opening doors.
+MAPS = {
+    "train": (
+        *("map01", "map03", "map04", "map10", "map12"),
+        *("map13", "map17", "map20", "map21", "map32"),
+    ),
+    "heldout": ("map02", "map07", "map15", "map22"),
+}
 STEPS_PER_SECOND = 35.0 / TICS_PER_STEP
+ACTIONS = key_combinations(
+    ("forward", "back"), ("turn left", "turn right"), ("strafe left", "strafe right")
+)
 DOOM = WorldSpec(
     name="doom",
-    actions=key_combinations(
-        ("forward", "back"), ("turn left", "turn right"), ("strafe left", "strafe right")
-    ),
+    actions=ACTIONS,
     keys={
         "w": "forward",
         "up": "forward",
@@ -36,18 +48,14 @@ DOOM = WorldSpec(
     },
     steps_per_second=STEPS_PER_SECOND,
     description="Walking through mazes and halls with textured walls, torches, keys and columns.",
+    phrases={
+        kind: {"seen": list(said.seen), "unseen": list(said.unseen)}
+        for kind, said in PHRASES.items()
+        if kind in ACTIONS
+    },
+    heldout_sources=[f"freedoom2-{name}" for name in MAPS["heldout"]],
 )
 
-# Seeds of generated mazes: first and last of each split.
-MAZE_SEEDS = {"train": (0, 999_999), "heldout": (1_000_000, 1_999_999)}
-# Freedoom maps where many starts lead somewhere without opening doors.
-MAPS = {
-    "train": (
-        *("map01", "map03", "map04", "map10", "map12"),
-        *("map13", "map17", "map20", "map21", "map32"),
-    ),
-    "heldout": ("map02", "map07", "map15", "map22"),
-}
 SOURCES = ("maze", "map", "mixed")
 SPHERE_MESSAGE = "Ectoplasmic surge!"  # what Freedoom says when the blue sphere is touched
 NOT_A_PICKUP = ("secret",)

@@ -63,15 +63,17 @@ def read_things(wad: Path, map_name: str) -> list[tuple[int, int, int, int]]:
     Raises:
         KeyError: The WAD has no such map.
     """
-    data = wad.read_bytes()
-    count, offset = struct.unpack_from("<ii", data, 4)
-    entries = [struct.unpack_from("<ii8s", data, offset + 16 * i) for i in range(count)]
-    names = [name.rstrip(b"\0").decode("ascii", "replace").upper() for _, _, name in entries]
-    if map_name.upper() not in names:
-        raise KeyError(f"no map '{map_name}' in {wad.name}")
-    index = names.index("THINGS", names.index(map_name.upper()))
-    start, size, _ = entries[index]
-    return [struct.unpack_from("<hhhh", data, start + 10 * i) for i in range(size // 10)]
+    with open(wad, "rb") as file:  # tens of megabytes, of which a few kilobytes are wanted
+        count, offset = struct.unpack("<4xii", file.read(12))
+        file.seek(offset)
+        entries = list(struct.iter_unpack("<ii8s", file.read(16 * count)))
+        names = [name.rstrip(b"\0").decode("ascii", "replace").upper() for *_, name in entries]
+        if map_name.upper() not in names:
+            raise KeyError(f"no map '{map_name}' in {wad.name}")
+        start, size, _ = entries[names.index("THINGS", names.index(map_name.upper()))]
+        file.seek(start)
+        things = file.read(size)
+    return [(x, y, angle, kind) for x, y, angle, kind, _ in struct.iter_unpack("<hhhhh", things)]
 
 
 def _thing(number: int, x: float, y: float, angle: int) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 from worldsim.checkpoint import Checkpoint, RolloutConfig, Start, weights_id
 from worldsim.codec import to_float, to_uint8
 from worldsim.errors import WorldsimError
+from worldsim.likelihood import one_step_flow_loss
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import REWARD_BINS
@@ -198,6 +199,16 @@ class Simulator:
     def reconstruct(self, frames: Tensor) -> Tensor:
         """Send uint8 frames ``(N, H, W, 3)`` through the codec and back: the floor of quality."""
         return self._decode(self._encode(torch.as_tensor(frames)))
+
+    def flow_loss(
+        self, frames: Tensor, actions: Sequence[Sequence[str]], generator: torch.Generator
+    ) -> float:
+        """Return how surprised the model is by real frames uint8 ``(B, T + 1, H, W, 3)``."""
+        frames = torch.as_tensor(frames)
+        latents = self._encode(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        return one_step_flow_loss(
+            self.network, self.tokenizer, self.config, latents, actions, generator
+        )
 
     def _answer(self, lanes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Turn the logits after a frame into rewards and ends, the most likely of each."""

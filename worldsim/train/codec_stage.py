@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from worldsim.codec import ConvCodec, to_float
+from worldsim.codec import Codec, ConvCodec, to_float
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
@@ -23,12 +23,14 @@ class CodecConfig:
         batch: Frames a step.
         rate: Peak rate of AdamW; rises for 50 steps, falls to zero along a cosine.
         frames: Frames kept in memory to draw from.
+        fit_frames: Frames whose patches are looked at, where there is nothing to train.
     """
 
     steps: int = 2000
     batch: int = 24
     rate: float = 1.5e-3
     frames: int = 40_000
+    fit_frames: int = 4000
 
 
 def sample_frames(dataset: Dataset, count: int, seed: int) -> torch.Tensor:
@@ -45,6 +47,17 @@ def sample_frames(dataset: Dataset, count: int, seed: int) -> torch.Tensor:
         if total >= count:
             break
     return torch.from_numpy(np.concatenate(kept))
+
+
+def fit_codec(
+    codec: Codec, frames: torch.Tensor, config: CodecConfig, seed: int, device: torch.device
+) -> dict[str, float]:
+    """Make a codec ready: training for one with layers, a fit for patches; returns its logs."""
+    if isinstance(codec, ConvCodec):
+        return train_codec(codec, frames, config, seed, device)
+    codec.fit(to_float(frames[: config.fit_frames].to(device)))
+    codec.eval().requires_grad_(False)
+    return {}
 
 
 def train_codec(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import torch
 
 from worldsim.checkpoint import Checkpoint, RolloutConfig
-from worldsim.codec import Codec, ConvCodec, make_codec
+from worldsim.codec import CODECS, Codec, make_codec
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
 from worldsim.text import TextTokenizer
 from worldsim.train.batches import BatchConfig, Batches
-from worldsim.train.codec_stage import CodecConfig, sample_frames, train_codec
+from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
 from worldsim.train.latents import encode_dataset, read_tracks
 from worldsim.train.run import RunFolder
 from worldsim.train.world_stage import WorldStage, WorldStageConfig
@@ -44,7 +43,8 @@ class TrainConfig:
         out: Folder of the run; an interrupted run continues there.
         seed: Of weights, batches and noise.
         device: ``auto``, ``cpu`` or ``cuda``.
-        codec: ``conv`` or ``patch``.
+        codec: ``patch`` or ``conv``.
+        codec_options: Arguments of the codec.
         codec_from: Checkpoint folder to take a trained codec from.
         init_from: Checkpoint folder to take the transformer's first weights from.
         num_starts: Start clips to put into the checkpoint.
@@ -55,11 +55,11 @@ class TrainConfig:
     out: str = "runs/train"
     seed: int = 0
     device: str = "auto"
-    codec: str = "conv"
+    codec: str = "patch"
     codec_from: str = ""
     init_from: str = ""
     num_starts: int = 24
-    codec_options: dict[str, int] = field(default_factory=dict)
+    codec_options: dict[str, float] = field(default_factory=dict)
     codec_stage: CodecConfig = field(default_factory=CodecConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -109,19 +109,16 @@ def _device(name: str) -> torch.device:
 
 
 def _codec(config: TrainConfig, dataset: Dataset, run: RunFolder, device: torch.device) -> Codec:
-    """Load the run's codec, take another's, or train one."""
+    """Load the run's codec, take another's, or make one."""
     folder = run.path / "codec"
     if folder.exists():
-        return ConvCodec.from_pretrained(folder).to(device) if config.codec == "conv" else (
-            make_codec(config.codec, dataset.image_size).to(device)
-        )  # fmt: skip
+        return CODECS[config.codec].from_pretrained(folder).to(device).requires_grad_(False)
     if config.codec_from:
         codec = Checkpoint.load(config.codec_from).codec.to(device)
     else:
         codec = make_codec(config.codec, dataset.image_size, **config.codec_options).to(device)
-    if isinstance(codec, ConvCodec) and not config.codec_from:
         frames = sample_frames(dataset, config.codec_stage.frames, config.seed)
-        logs = train_codec(codec, frames, config.codec_stage, config.seed, device)
+        logs = fit_codec(codec, frames, config.codec_stage, config.seed, device)
         run.log(0, {f"codec/{name}": value for name, value in logs.items()})
     partial = folder.with_name("codec.partial")
     codec.save_pretrained(partial)
