@@ -10,6 +10,7 @@ if "worldsim/Doom-v0" not in registry:
     register(
         "worldsim/DreamDoom-v0",
         entry_point="envs.dream:DreamEnv",
-        vector_entry_point="envs.dream:DreamVectorEnv",
+        vector_entry_point="envs.dream_vector:DreamVectorEnv",
+        max_episode_steps=512,
         kwargs={"world": "doom"},
     )

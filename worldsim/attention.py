@@ -77,7 +77,8 @@ class TeacherForcing:
         same = (doc[:, :, None] == doc[:, None]) & (doc >= 0)[:, None]
         itself = torch.eye(self.num_clean, dtype=torch.bool, device=doc.device)
         clean = same & (order[:, None] <= order[:, :, None]) | itself
-        before = (frame_doc[:, :, None] == doc[:, None]) & (order[:, None] < frame_order[:, :, None])
+        earlier = order[:, None] < frame_order[:, :, None]
+        before = (frame_doc[:, :, None] == doc[:, None]) & earlier
         block = torch.arange(frame_order.shape[1], device=doc.device) // n
         own = (block[:, None] == block[None]).expand(len(doc), -1, -1)
         self.clean = _additive(clean)

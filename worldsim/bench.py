@@ -7,7 +7,6 @@ against old, few lanes against many) is measured in turns, a little of each at a
 from __future__ import annotations
 
 import gc
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +24,11 @@ from worldsim.checkpoint import Start
 from worldsim.errors import WorldsimError
 from worldsim.simulator import Simulator
 from worldsim.world import WorldSpec
+
+try:
+    import resource
+except ImportError:  # Windows: memory is then not measured.
+    resource = None  # type: ignore[assignment]
 
 YOUNG = 100  # the frame an old rollout's cost is compared with
 ROUND = 10  # steps of a turn
@@ -233,6 +237,8 @@ def batched(
 
 def peak_memory_mb() -> float:
     """Return the most memory this process has held so far, and the accelerator with it, in MB."""
+    if resource is None:
+        return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     held = peak * (1 if sys.platform == "darwin" else 1024)  # Linux counts kibibytes
     if torch.cuda.is_available():

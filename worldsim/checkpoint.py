@@ -7,6 +7,7 @@ weights want to be sampled), ``starts.safetensors`` + ``starts.json`` (clips to 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -68,12 +69,12 @@ class Checkpoint:
     starts: list[Start] = field(default_factory=list)
 
     def save(self, folder: str | Path) -> None:
-        """Write the folder atomically, replacing what was there."""
+        """Write the folder atomically, replacing what was there; the transformer in 16 bits."""
         folder = Path(folder)
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        self.network.save_pretrained(partial / "transformer")
+        copy.deepcopy(self.network).half().save_pretrained(partial / "transformer")
         self.codec.save_pretrained(partial / "codec")
         (partial / "codec" / "kind.json").write_text(json.dumps(_kind(self.codec)))
         self.tokenizer.save(partial)
@@ -111,14 +112,15 @@ def weights_id(folder: str | Path | None = None) -> str:
     """Return the sha256 over all weights of a checkpoint folder."""
     digest = hashlib.sha256()
     folder = Path(folder) if folder else BUNDLED
-    for path in sorted(p for part in ("transformer", "codec") for p in folder.glob(f"{part}/*.saf*")):
+    for path in sorted(folder.glob("*/*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def save_starts(folder: Path, starts: list[Start]) -> None:
     """Write start clips; frames lossless, one tensor a clip."""
-    save_file({s.name: np.ascontiguousarray(s.frames) for s in starts}, folder / "starts.safetensors")
+    frames = {start.name: np.ascontiguousarray(start.frames) for start in starts}
+    save_file(frames, folder / "starts.safetensors")
     _write(
         folder / "starts.json",
         [{"name": s.name, "world": s.world, "actions": s.actions} for s in starts],
@@ -155,8 +157,9 @@ def _weights(kind: type, folder: Path) -> Any:
         )
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise _damaged(folder, error) from error
-    if report["missing_keys"] or report["unexpected_keys"]:
-        raise _damaged(folder, f"keys differ: {report['missing_keys'] or report['unexpected_keys']}")
+    wrong = report["missing_keys"] or report["unexpected_keys"]
+    if wrong:
+        raise _damaged(folder, f"keys differ: {wrong}")
     return model.eval().requires_grad_(False)
 
 

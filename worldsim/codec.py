@@ -93,15 +93,13 @@ class ConvCodec(ModelMixin, ConfigMixin):
         """
         latents = self._encode(frames)
         again = self._decode(latents + self.config.noise * noise)
-        l1 = (again - frames).abs().mean()
-        perceptual = distance(again, frames).mean()
+        loss, logs = _reconstruction(again, frames, distance, self.config.lpips_weight)
         # A weak pull to zero keeps the latents from outgrowing the noise.
-        loss = l1 + self.config.lpips_weight * perceptual + 2e-3 * latents.square().mean()
-        return loss, {"loss": loss.detach(), "l1": l1.detach(), "lpips": perceptual.detach()}
+        return loss + 2e-3 * latents.square().mean(), logs
 
     @torch.no_grad()
-    def fit_scale(self, frames: Tensor) -> None:
-        """Set the latents' mean and spread from a batch of frames."""
+    def fit(self, frames: Tensor) -> None:
+        """Set the latents' mean and spread from frames ``(B, 3, H, W)``."""
         latents = self._encode(frames)
         self.latents_mean.copy_(latents.mean(dim=(0, 2, 3))[:, None, None])
         self.latents_std.copy_(latents.std(dim=(0, 2, 3))[:, None, None].clamp(min=1e-3))
@@ -116,14 +114,19 @@ class ConvCodec(ModelMixin, ConfigMixin):
 class PatchCodec(ModelMixin, ConfigMixin):
     """Square patches of pixels, rotated to their principal components; the rest is dropped.
 
-    Fitted in seconds instead of trained, and nearly free to run: one matrix each way. With all
-    components kept and no whitening it is plain pixels to the transformer.
+    Latents are fitted in seconds instead of trained, and cost one matrix each way. With all
+    components kept, no whitening and no retouching it is plain pixels to the transformer. A few
+    convolutions may retouch decoded pictures (seams between patches, what was dropped); they
+    do not change the latents.
 
     Args:
         image_size: H = W.
         fold: Pixels along each side of a patch, one latent cell.
         keep: Components kept, at most ``3 * fold²``.
         whiten: 0 keeps the components' own spread, 1 makes all equally loud.
+        retouch: Width of the retouching convolutions; 0 leaves them out.
+        noise: Largest standard deviation of the noise on latents while retouching is learnt.
+        lpips_weight: Weight of the perceptual distance beside L1.
     """
 
     mean: Tensor
@@ -132,7 +135,14 @@ class PatchCodec(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, image_size: int = 64, fold: int = 8, keep: int = 32, whiten: float = 0.5
+        self,
+        image_size: int = 64,
+        fold: int = 8,
+        keep: int = 32,
+        whiten: float = 0.5,
+        retouch: int = 32,
+        noise: float = 0.3,
+        lpips_weight: float = 0.5,
     ):
         super().__init__()
         values = 3 * fold**2
@@ -141,6 +151,7 @@ class PatchCodec(ModelMixin, ConfigMixin):
         self.register_buffer("mean", torch.zeros(values))
         self.register_buffer("basis", torch.eye(values)[:, :keep].clone())
         self.register_buffer("scale", torch.ones(keep))
+        self.retoucher = _retouch(retouch) if retouch else None
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -156,7 +167,16 @@ class PatchCodec(ModelMixin, ConfigMixin):
     def decode(self, latents: Tensor) -> Tensor:
         """(B, c, h, w) -> (B, 3, H, W)."""
         patches = (latents.movedim(1, -1) * self.scale) @ self.basis.mT + self.mean
-        return F.pixel_shuffle(patches.movedim(-1, 1), self.config.fold)
+        frames = F.pixel_shuffle(patches.movedim(-1, 1), self.config.fold)
+        if self.retoucher is None:
+            return frames
+        return frames + F.pixel_shuffle(self.retoucher(F.pixel_unshuffle(frames, 2)), 2)
+
+    def loss(self, frames: Tensor, noise: Tensor, distance: Distance) -> tuple[Tensor, dict]:
+        """Return the loss of decoding slightly wrong latents; arguments as in `ConvCodec.loss`."""
+        amount = torch.linspace(0, self.config.noise, len(frames), device=frames.device)
+        latents = self.encode(frames) + amount[:, None, None, None] * noise
+        return _reconstruction(self.decode(latents), frames, distance, self.config.lpips_weight)
 
     @torch.no_grad()
     def fit(self, frames: Tensor) -> None:
@@ -185,6 +205,32 @@ def to_float(frames: Tensor) -> Tensor:
 def to_uint8(frames: Tensor) -> Tensor:
     """Float (..., 3, H, W) -> uint8 (..., H, W, 3). The other one."""
     return ((frames + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
+
+
+def _reconstruction(
+    again: Tensor, frames: Tensor, distance: Distance, weight: float
+) -> tuple[Tensor, dict]:
+    """Weigh L1 and perceptual distance."""
+    l1 = (again - frames).abs().mean()
+    perceptual = distance(again, frames).mean()
+    loss = l1 + weight * perceptual
+    return loss, {"loss": loss.detach(), "l1": l1.detach(), "lpips": perceptual.detach()}
+
+
+def _retouch(width: int) -> nn.Sequential:
+    """Convolutions on pixels folded 2 × 2, changing nothing until trained."""
+    last = nn.Conv2d(width, 12, 3, padding=1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Conv2d(12, width, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.SiLU(),
+        last,
+    )
 
 
 def make_codec(kind: str, image_size: int, **options: object) -> Codec:

@@ -28,8 +28,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: c of the codec.
         latent_size: h = w of the codec.
         patch: Latent cells per token along each side; ``(latent_size / patch)²`` tokens a frame.
-        prediction: What the last layer says: ``"velocity"`` or ``"clean"`` (the frame itself,
-            turned into a velocity; better for raw pixels).
+        surprise: Expected variance of a frame around the one before it, in (0, 1].
     """
 
     @register_to_config
@@ -43,11 +42,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: int = 16,
         latent_size: int = 8,
         patch: int = 2,
-        prediction: str = "velocity",
+        surprise: float = 0.5,
     ):
         super().__init__()
-        if width % 64 or latent_size % patch or prediction not in ("velocity", "clean"):
-            raise ValueError(f"{width=} {latent_size=} {patch=} {prediction=} do not fit together")
+        if width % 64 or latent_size % patch or not 0 < surprise <= 1:
+            raise ValueError(f"{width=} {latent_size=} {patch=} {surprise=} do not fit together")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -107,9 +106,21 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text, image = block(text, image, angles, layer, attend)
         logits = self.text_out(self.text_norm(text)) if num_text else text
         out = self._unpatch(self.image_out(self.image_norm(image)), frames.shape)
-        if self.config.prediction == "clean":
-            out = (frames - out) / levels.clamp(min=0.05)[:, :, None, None, None]
-        return logits, out
+        return logits, self._velocity(out, frames, previous, levels)
+
+    def _velocity(self, out: Tensor, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:
+        """Correct the best linear guess of the clean frame and turn it into a velocity.
+
+        The noisy frame and the frame before are two measurements of the clean one; weighing them
+        by their precision is left to arithmetic, so that neither the noise nor what stands still
+        has to pass through the transformer. This is the preconditioning of Karras et al. 2022
+        (EDM) with the previous frame as a prior.
+        """
+        level = levels.to(out.dtype).clamp(min=1e-3)[:, :, None, None, None]
+        prior = self.config.surprise
+        variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
+        guess = variance / prior * previous + variance * (1 - level) / level**2 * frames
+        return (frames - guess - variance.sqrt() * out) / level
 
     def _embed_frames(self, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""

@@ -177,6 +177,8 @@ class Simulator:
         """Replace the newest dreamed frames by seen ones, uint8 ``(B, H, W, 3)``."""
         frames = torch.as_tensor(frames)
         self._check_frames(frames)
+        if len(frames) != self.num_envs:
+            raise WorldsimError(f"{len(frames)} frames for {self.num_envs} lanes: give one each")
         every = torch.arange(self.num_envs, device=self.device)
         self._rollout.take_back(every)
         self._answer(every, self._rollout.commit(every, self._encode(frames)))

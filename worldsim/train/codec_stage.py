@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from worldsim.codec import Codec, ConvCodec, to_float
+from worldsim.codec import Codec, PatchCodec, to_float
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
@@ -23,14 +23,14 @@ class CodecConfig:
         batch: Frames a step.
         rate: Peak rate of AdamW; rises for 50 steps, falls to zero along a cosine.
         frames: Frames kept in memory to draw from.
-        fit_frames: Frames whose patches are looked at, where there is nothing to train.
+        fit_frames: Frames whose patches are looked at, to fit components or scale to.
     """
 
     steps: int = 2000
     batch: int = 24
     rate: float = 1.5e-3
     frames: int = 40_000
-    fit_frames: int = 4000
+    fit_frames: int = 2000
 
 
 def sample_frames(dataset: Dataset, count: int, seed: int) -> torch.Tensor:
@@ -52,21 +52,10 @@ def sample_frames(dataset: Dataset, count: int, seed: int) -> torch.Tensor:
 def fit_codec(
     codec: Codec, frames: torch.Tensor, config: CodecConfig, seed: int, device: torch.device
 ) -> dict[str, float]:
-    """Make a codec ready: training for one with layers, a fit for patches; returns its logs."""
-    if isinstance(codec, ConvCodec):
-        return train_codec(codec, frames, config, seed, device)
-    codec.fit(to_float(frames[: config.fit_frames].to(device)))
-    codec.eval().requires_grad_(False)
-    return {}
-
-
-def train_codec(
-    codec: ConvCodec, frames: torch.Tensor, config: CodecConfig, seed: int, device: torch.device
-) -> dict[str, float]:
-    """Train in place and fit the latents' scale.
+    """Make a codec ready in place.
 
     Args:
-        codec: Untrained.
+        codec: As made.
         frames: uint8 ``(n, H, W, 3)``.
         config: Steps, batch, rate.
         seed: Of the order and the noise.
@@ -76,6 +65,21 @@ def train_codec(
         The mean of each log over the last tenth of the steps.
     """
     codec.to(device).train()
+    some = to_float(frames[: config.fit_frames].to(device))
+    if isinstance(codec, PatchCodec):
+        codec.fit(some)
+        logs = train_codec(codec, frames, config, seed, device) if codec.retoucher else {}
+    else:
+        logs = train_codec(codec, frames, config, seed, device)
+        codec.fit(some)
+    codec.eval().requires_grad_(False)
+    return logs
+
+
+def train_codec(
+    codec: Codec, frames: torch.Tensor, config: CodecConfig, seed: int, device: torch.device
+) -> dict[str, float]:
+    """Train a codec's layers in place; arguments as in `fit_codec`."""
     distance = LPIPS.load().to(device)
     optimizer = torch.optim.AdamW(codec.parameters(), lr=config.rate, betas=(0.9, 0.95))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -97,8 +101,5 @@ def train_codec(
         schedule.step()
         history.append({name: float(value) for name, value in logs.items()})
         bar.set_postfix({k: f"{v:.3f}" for k, v in history[-1].items()}, refresh=False)
-    codec.eval().requires_grad_(False)
-    pick = torch.randint(len(frames), (512,), generator=generator)
-    codec.fit_scale(to_float(frames[pick].to(device)))
     tail = history[-max(1, len(history) // 10) :]
     return {name: float(np.mean([h[name] for h in tail])) for name in tail[0]}

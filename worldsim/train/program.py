@@ -30,7 +30,7 @@ class ModelConfig:
     text_hidden: int = 256
     image_hidden: int = 704
     patch: int = 2
-    prediction: str = "velocity"
+    surprise: float = 0.5
 
 
 @dataclass

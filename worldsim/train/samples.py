@@ -34,7 +34,6 @@ def pick_starts(dataset: Dataset, length: int, count: int) -> list[Start]:
 
 def draw_sheet(checkpoint: Checkpoint, dataset: Dataset, path: Path, rows: int = 6) -> None:
     """Write a PNG: a pair of rows a clip, real above dreamed, at several horizons."""
-    training = checkpoint.network.training
     window, last = checkpoint.rollout.window, HORIZONS[-1]
     fitting = [i for i, info in enumerate(dataset.episodes) if info.length >= window + last]
     chosen = np.linspace(0, len(fitting) - 1, min(rows, len(fitting))).round().astype(int)
@@ -58,5 +57,5 @@ def draw_sheet(checkpoint: Checkpoint, dataset: Dataset, path: Path, rows: int =
     order = [row for i in range(count) for row in (i, count + i)]
     sheet = np.concatenate([np.concatenate([c[i] for i in order]) for c in columns], axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).resize((sheet.shape[1] * 2, sheet.shape[0] * 2), Image.Resampling.NEAREST).save(path)
-    checkpoint.network.train(training).requires_grad_(training)
+    double = (sheet.shape[1] * 2, sheet.shape[0] * 2)
+    Image.fromarray(sheet).resize(double, Image.Resampling.NEAREST).save(path)

@@ -104,10 +104,12 @@ class WorldStage:
             bar.update()
             bar.set_postfix({k: f"{logs[k]:.3f}" for k in ("flow", "text", "frames_per_second")})
             over = config.minutes and now - begun > 60 * config.minutes
-            if now - saved > 60 * config.save_minutes or over or self.step == config.steps:
+            over = over or self.step == config.steps
+            sheet = over or now - sampled > 60 * config.sample_minutes
+            if sheet or now - saved > 60 * config.save_minutes:
                 self.save()
                 saved = now
-            if now - sampled > 60 * config.sample_minutes or over or self.step == config.steps:
+            if sheet:
                 self.sample(sheet_data)
                 sampled = time.monotonic()
             if over:
