@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,7 @@ class Checkpoint:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         copy.deepcopy(self.network).half().save_pretrained(partial / "transformer")
-        self.codec.save_pretrained(partial / "codec")
-        (partial / "codec" / "kind.json").write_text(json.dumps(_kind(self.codec)))
+        save_codec(partial / "codec", self.codec)
         self.tokenizer.save(partial)
         worlds = {name: spec.to_dict() for name, spec in self.worlds.items()}
         _write(partial / "worlds.json", worlds)
@@ -88,33 +88,40 @@ class Checkpoint:
     @classmethod
     def load(cls, folder: str | Path | None = None) -> Checkpoint:
         """Read a folder; without one, the bundled checkpoint."""
-        folder = Path(folder) if folder else BUNDLED
+        folder = _standing(folder)
         if not folder.is_dir():
             raise WorldsimError(
                 f"there is no checkpoint at {folder}: train one with `worldsim train recipe=nano` "
                 "or name a folder with checkpoint=…"
             )
-        texts = _read(folder / "worlds.json")
-        try:
-            return cls(
-                network=_weights(WorldTransformer, folder / "transformer"),
-                codec=_weights(CODECS[_read(folder / "codec" / "kind.json")], folder / "codec"),
-                tokenizer=TextTokenizer.load(folder),
-                worlds={n: WorldSpec.from_dict(d) for n, d in texts.items()},
-                rollout=RolloutConfig(**_read(folder / "rollout.json")),
-                starts=load_starts(folder),
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise _damaged(folder, error) from error
+        return cls(
+            network=_weights(WorldTransformer, folder / "transformer"),
+            codec=load_codec(folder / "codec"),
+            tokenizer=TextTokenizer.load(folder),
+            worlds=_read(folder / "worlds.json", _worlds),
+            rollout=_read(folder / "rollout.json", lambda values: RolloutConfig(**values)),
+            starts=load_starts(folder),
+        )
 
 
 def weights_id(folder: str | Path | None = None) -> str:
     """Return the sha256 over all weights of a checkpoint folder."""
     digest = hashlib.sha256()
-    folder = Path(folder) if folder else BUNDLED
-    for path in sorted(folder.glob("*/*.safetensors")):
+    for path in sorted(_standing(folder).glob("*/*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def save_codec(folder: Path, codec: Codec) -> None:
+    """Write a codec and, in ``kind.json``, which one it is."""
+    codec.save_pretrained(folder)
+    kind = next(name for name, kind in CODECS.items() if isinstance(codec, kind))
+    (folder / "kind.json").write_text(json.dumps(kind))
+
+
+def load_codec(folder: Path) -> Codec:
+    """Read what `save_codec` wrote."""
+    return _weights(_read(folder / "kind.json", lambda name: CODECS[name]), folder)
 
 
 def save_starts(folder: Path, starts: list[Start]) -> None:
@@ -129,19 +136,26 @@ def save_starts(folder: Path, starts: list[Start]) -> None:
 
 def load_starts(folder: Path) -> list[Start]:
     """Read start clips; a checkpoint may have none."""
-    if not (folder / "starts.json").exists():
+    list_file, frames_file = folder / "starts.json", folder / "starts.safetensors"
+    if not list_file.exists() and not frames_file.exists():
         return []
-    entries = _read(folder / "starts.json")
     try:
-        frames = load_file(folder / "starts.safetensors")
+        frames = load_file(frames_file)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(frames_file, error) from error
+
+    def clips(entries: Any) -> list[Start]:
         return [Start(e["name"], e["world"], frames[e["name"]], e["actions"]) for e in entries]
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise _damaged(folder / "starts.safetensors", error) from error
+
+    return _read(list_file, clips)
 
 
 def replace_folder(new: Path, old: Path) -> None:
-    """Put a finished folder in the place of another; a kill leaves one of the two whole."""
-    retired = old.with_name(old.name + ".old")
+    """Put a finished folder in the place of another; a kill leaves one of the two whole.
+
+    Between its two steps the folder stands under the retired name, where `_standing` finds it.
+    """
+    retired = _retired(old)
     shutil.rmtree(retired, ignore_errors=True)
     if old.exists():
         os.replace(old, retired)
@@ -149,13 +163,27 @@ def replace_folder(new: Path, old: Path) -> None:
     shutil.rmtree(retired, ignore_errors=True)
 
 
-def _weights(kind: type, folder: Path) -> Any:
+def _retired(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".old")
+
+
+def _standing(folder: str | Path | None) -> Path:
+    """Return the folder, or what a kill in the middle of `replace_folder` left in its place."""
+    path = Path(folder) if folder else BUNDLED
+    return _retired(path) if not path.exists() and _retired(path).is_dir() else path
+
+
+def _worlds(texts: Any) -> dict[str, WorldSpec]:
+    return {name: WorldSpec.from_dict(text) for name, text in texts.items()}
+
+
+def _weights(kind: Any, folder: Path) -> Any:
     """Load one part on the CPU, in float32, complete or not at all."""
     try:
         model, report = kind.from_pretrained(
             folder, torch_dtype=torch.float32, low_cpu_mem_usage=False, output_loading_info=True
         )
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise _damaged(folder, error) from error
     wrong = report["missing_keys"] or report["unexpected_keys"]
     if wrong:
@@ -163,18 +191,15 @@ def _weights(kind: type, folder: Path) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _kind(codec: Codec) -> str:
-    return next(name for name, kind in CODECS.items() if isinstance(codec, kind))
-
-
 def _write(path: Path, data: object) -> None:
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, meaning: Callable[[Any], Any]) -> Any:
+    """Return what a JSON file means; anything wrong with it is a damaged file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return meaning(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, WorldsimError) as error:
         raise _damaged(path, error) from error
 
 

@@ -38,7 +38,7 @@ VERBS = {
     "eval": Verb("worldsim.evaluate.program", "EvalConfig", "evaluate", "measure how good it is"),
     "bench": Verb("worldsim.bench", "BenchConfig", "bench", "measure how fast it is"),
     "doctor": Verb("worldsim.doctor", "DoctorConfig", "doctor", "say what this machine can do"),
-    "assets": Verb("worldsim.assets", "AssetsConfig", "main", "build the bundled assets"),
+    "assets": Verb("worldsim.assets", "AssetsConfig", "main", "fetch the LPIPS weights, once"),
 }
 
 

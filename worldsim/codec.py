@@ -221,6 +221,7 @@ def _retouch(width: int) -> nn.Sequential:
     """Convolutions on pixels folded 2 × 2, changing nothing until trained."""
     last = nn.Conv2d(width, 12, 3, padding=1)
     nn.init.zeros_(last.weight)
+    assert last.bias is not None
     nn.init.zeros_(last.bias)
     return nn.Sequential(
         nn.Conv2d(12, width, 3, padding=1),

@@ -53,14 +53,10 @@ def one_step_flow_loss(
     rows, _ = pack(examples, count, room, frames, tokenizer.pad)
     arrays = [torch.from_numpy(np.ascontiguousarray(x)) for x in rows]
     shape = arrays[6].shape
-    batch = Batch(
-        *arrays,
-        torch.randn(shape, generator=generator),
-        torch.randn(shape, generator=generator),
-        torch.rand(shape[:2], generator=generator),
-        torch.full(shape[:2], rollout.base_level),
-    )
-    batch = Batch(*(x.to(network.device) for x in batch))
+    arrays += [torch.randn(shape, generator=generator) for _ in range(2)]
+    arrays += [torch.rand(shape[:2], generator=generator)]
+    arrays += [torch.full(shape[:2], rollout.base_level)]
+    batch = Batch(*(x.to(network.device) for x in arrays))
     batch = batch._replace(latents=batch.latents.to(network.dtype))
     velocity = WorldObjective(network, ObjectiveConfig()).predict(batch)[1]
     error = (velocity.float() - (batch.noise - batch.latents.float())).square()

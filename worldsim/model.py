@@ -28,8 +28,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: c of the codec.
         latent_size: h = w of the codec.
         patch: Latent cells per token along each side; ``(latent_size / patch)²`` tokens a frame.
-        surprise: Expected variance of a frame around the one before it, in (0, 1].
     """
+
+    carry: Tensor
+    surprise: Tensor
 
     @register_to_config
     def __init__(
@@ -42,14 +44,16 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: int = 16,
         latent_size: int = 8,
         patch: int = 2,
-        surprise: float = 0.5,
     ):
         super().__init__()
-        if width % 64 or latent_size % patch or not 0 < surprise <= 1:
-            raise ValueError(f"{width=} {latent_size=} {patch=} {surprise=} do not fit together")
+        if width % 64 or latent_size % patch:
+            raise ValueError(f"{width=} {latent_size=} {patch=} do not fit together")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
+        # What the frame before says of each latent channel of the next; see `_velocity`.
+        self.register_buffer("carry", torch.ones(latent_channels, 1, 1))
+        self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
         self.image_in = nn.Linear(2 * values, width)
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
@@ -63,6 +67,22 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.text_out.weight)
         nn.init.zeros_(self.image_out.weight)
         nn.init.zeros_(self.image_out.bias)
+
+    @torch.no_grad()
+    def fit_prior(self, latents: Tensor) -> None:
+        """Measure how each channel follows from its value in the frame before.
+
+        Sets `carry`, the correlation, and `surprise`, the variance left over.
+
+        Args:
+            latents: ``(B, T, c, h, w)`` of recorded play.
+        """
+        before, after = latents[:, :-1], latents[:, 1:]
+        variance = latents.square().mean(dim=(0, 1, 3, 4))
+        carry = (before * after).mean(dim=(0, 1, 3, 4)) / variance
+        self.carry.copy_(carry[:, None, None])
+        surprise = variance * (1 - carry.square())
+        self.surprise.copy_(surprise.clamp(min=1e-3)[:, None, None])
 
     @property
     def num_tokens(self) -> int:
@@ -117,9 +137,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         (EDM) with the previous frame as a prior.
         """
         level = levels.to(out.dtype).clamp(min=1e-3)[:, :, None, None, None]
-        prior = self.config.surprise
+        prior = self.surprise.to(out.dtype)
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
-        guess = variance / prior * previous + variance * (1 - level) / level**2 * frames
+        seen = variance * (1 - level) / level**2
+        guess = variance / prior * self.carry * previous + seen * frames
         return (frames - guess - variance.sqrt() * out) / level
 
     def _embed_frames(self, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:

@@ -174,12 +174,12 @@ def pack(
         if not len(room):
             continue
         row, (t, f) = room[0], used[room[0]]
-        columns = (example.ids, example.targets, example.text_order, example.text_time,
-                   example.text_index, [doc] * len(example.ids))  # fmt: skip
-        for name, values in zip(Rows._fields[:6], columns, strict=True):
+        texts = (example.ids, example.targets, example.text_order, example.text_time,
+                 example.text_index, [doc] * len(example.ids))  # fmt: skip
+        for name, values in zip(Rows._fields[:6], texts, strict=True):
             text[name][row, t : t + need[0]] = values
-        columns = (example.frame_order, example.frame_time, [doc] * len(example.frames))
-        for name, values in zip(Rows._fields[7:], columns, strict=True):
+        marks = (example.frame_order, example.frame_time, [doc] * len(example.frames))
+        for name, values in zip(Rows._fields[7:], marks, strict=True):
             frame[name][row, f : f + need[1]] = values
         if example.frames:
             latents[row, f : f + need[1]] = np.stack(example.frames)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from worldsim.checkpoint import Checkpoint, RolloutConfig, Start, weights_id
 from worldsim.codec import to_float, to_uint8
@@ -70,8 +70,10 @@ class Simulator:
         self.tokenizer, self.worlds, self.starts = (
             checkpoint.tokenizer, checkpoint.worlds, checkpoint.starts,
         )  # fmt: skip
-        self.network = checkpoint.network.to(self.device, self.dtype).eval()
-        self.codec = checkpoint.codec.to(self.device, self.dtype).eval()
+        # nn.Module's own `to`: that of diffusers warns about parts to keep in float32, of none.
+        for part in (checkpoint.network, checkpoint.codec):
+            nn.Module.to(part, self.device, self.dtype)
+        self.network, self.codec = checkpoint.network.eval(), checkpoint.codec.eval()
         self.config: RolloutConfig = checkpoint.rollout
         self.levels = noise_levels(num_steps or self.config.num_steps, self.config.shift)
         self.image_size: int = self.codec.config.image_size

@@ -48,7 +48,8 @@ class TextTokenizer:
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=True),
+                # `_spaced` puts the space before the first word; here, every digit would get one.
+                pre_tokenizers.ByteLevel(add_prefix_space=False),
             ]
         )
         tokenizer.decoder = decoders.ByteLevel()
@@ -60,12 +61,12 @@ class TextTokenizer:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        tokenizer.train_from_iterator(corpus, trainer)
+        tokenizer.train_from_iterator(map(_spaced, corpus), trainer)
         return cls(tokenizer)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of plain text; marks inside it are read as ordinary characters."""
-        return self._tokenizer.encode(_neutral(text), add_special_tokens=False).ids
+        return self._tokenizer.encode(_spaced(_neutral(text)), add_special_tokens=False).ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids, marks left out."""
@@ -123,6 +124,11 @@ class TextTokenizer:
 
 def _answer(value: float, end: bool) -> str:
     return f"<reward {value:+g}{' end' if end else ''}>"
+
+
+def _spaced(text: str) -> str:
+    """Let the first word begin with a space like every other: the same word, the same tokens."""
+    return text if text[:1].isspace() or not text else f" {text}"
 
 
 def _neutral(text: str) -> str:

@@ -51,7 +51,11 @@ def test_cached_steps_equal_the_full_forward(checkpoint, prompt):
     ids = checkpoint.tokenizer.encode(prompt) if prompt else []
     lane = torch.tensor([0])
     rollout = Rollout(
-        checkpoint.network, checkpoint.tokenizer, checkpoint.rollout, 1, checkpoint.codec.latent_shape
+        checkpoint.network,
+        checkpoint.tokenizer,
+        checkpoint.rollout,
+        1,
+        checkpoint.codec.latent_shape,
     )
     batch, example, logits, velocity = _full_forward(checkpoint, window, 0.7, rollout._grain, ids)
     marks = [i for i, t in enumerate(example.ids) if t == checkpoint.tokenizer.frame_end]
@@ -62,9 +66,7 @@ def test_cached_steps_equal_the_full_forward(checkpoint, prompt):
         if k:
             noisy = 0.3 * latents + 0.7 * batch.noise[0, k]
             step = rollout.draw(lane, [window.actions[k - 1]], noisy[None], [0.7, 0.0])
-            torch.testing.assert_close(
-                (noisy - step[0]) / 0.7, velocity[k], rtol=1e-3, atol=1e-4
-            )
+            torch.testing.assert_close((noisy - step[0]) / 0.7, velocity[k], rtol=1e-3, atol=1e-4)
         answer = rollout.commit(lane, latents[None])
         torch.testing.assert_close(answer[0], logits[marks[k]], rtol=1e-3, atol=1e-4)
 
@@ -97,7 +99,9 @@ def test_lanes_do_not_disturb_each_other(checkpoint):
     word = checkpoint.tokenizer.encode("forward turn left")
     answers = []
     for lanes in (1, 3):
-        rollout = Rollout(checkpoint.network, checkpoint.tokenizer, checkpoint.rollout, lanes, shape)
+        rollout = Rollout(
+            checkpoint.network, checkpoint.tokenizer, checkpoint.rollout, lanes, shape
+        )
         every = torch.arange(lanes)
         rollout.forget(every)
         for k, frame in enumerate(frames):

@@ -15,7 +15,7 @@ import torch
 
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch
-from worldsim.sequence import Example, Rows, pack, say, simulate
+from worldsim.sequence import Example, Rows, Window, pack, say, simulate
 from worldsim.text import TextTokenizer
 from worldsim.train.latents import Track
 
@@ -49,7 +49,7 @@ class BatchConfig:
     level_mean: float = 0.4
     level_std: float = 1.2
     pure_share: float = 0.1
-    history_level: float = 0.25
+    history_level: float = 0.1
     base_level: float = 0.02
 
 
@@ -83,9 +83,7 @@ class Batches:
         rng = np.random.default_rng([self.seed, step])
         config = self.config
         examples = [self._example(rng) for _ in range(config.rows)]
-        rows, _ = pack(
-            examples, config.rows, config.text_length, config.window, self.tokenizer.pad
-        )
+        rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
         return self.with_noise(rows, rng)
 
     def from_step(self, step: int) -> Iterator[Batch]:
@@ -96,6 +94,11 @@ class Batches:
                 batch, step = ahead.result(), step + 1
                 ahead = pool.submit(self, step)
                 yield batch
+
+    def sample_latents(self, num: int) -> torch.Tensor:
+        """Return the latents of `num` windows, ``(num, window, c, h, w)``."""
+        rng = np.random.default_rng(self.seed)
+        return torch.from_numpy(np.stack([self._window(rng).latents for _ in range(num)]))
 
     def with_noise(self, rows: Rows, rng: np.random.Generator) -> Batch:
         """Draw noise and levels for packed rows."""
@@ -111,11 +114,7 @@ class Batches:
 
     def _example(self, rng: np.random.Generator) -> Example:
         """Draw one window and dress it in a template."""
-        config = self.config
-        place = int(rng.integers(self._ends[-1]))
-        index = int(np.searchsorted(self._ends, place, side="right"))
-        first = place - (self._ends[index - 1] if index else 0)
-        window = self.tracks[index].window(self.latents, int(first), config.window - 1)
+        config, window = self.config, self._window(rng)
         kind = rng.random()
         if kind < config.say_share:
             return say(window, self.tokenizer, config.text_length)
@@ -123,3 +122,10 @@ class Batches:
         keep = [not plain and rng.random() >= config.action_drop for _ in window.actions]
         prompt = self._prompt if rng.random() < config.prompt_share else ()
         return simulate(window, self.tokenizer, config.text_length, keep, prompt)
+
+    def _window(self, rng: np.random.Generator) -> Window:
+        """Cut a window anywhere in the data, every place equally likely."""
+        place = int(rng.integers(self._ends[-1]))
+        index = int(np.searchsorted(self._ends, place, side="right"))
+        first = place - (self._ends[index - 1] if index else 0)
+        return self.tracks[index].window(self.latents, int(first), self.config.window - 1)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from worldsim.codec import Codec, to_float
 from worldsim.data import Dataset
+from worldsim.errors import WorldsimError
 from worldsim.sequence import Window
 from worldsim.text import TextTokenizer
 
@@ -64,7 +65,20 @@ def encode_dataset(dataset: Dataset, codec: Codec, path: Path, batch: int = 128)
                     bar.update(len(frames))
         store.flush()
         partial.rename(path)
-    return np.load(path, mmap_mode="r")
+    return _load(path, shape)
+
+
+def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        latents = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise WorldsimError(f"{path} is damaged: delete it to encode the frames anew") from error
+    if latents.shape != shape:
+        raise WorldsimError(
+            f"{path} holds latents {latents.shape}, the dataset now has {shape}: it changed since "
+            "this run began; choose another out=…"
+        )
+    return latents
 
 
 def read_tracks(dataset: Dataset, tokenizer: TextTokenizer) -> list[Track]:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
-from worldsim.checkpoint import Checkpoint, RolloutConfig
-from worldsim.codec import CODECS, Codec, make_codec
+from worldsim.checkpoint import Checkpoint, RolloutConfig, load_codec, save_codec
+from worldsim.codec import Codec, make_codec
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.model import WorldTransformer
@@ -30,7 +30,6 @@ class ModelConfig:
     text_hidden: int = 256
     image_hidden: int = 704
     patch: int = 2
-    surprise: float = 0.5
 
 
 @dataclass
@@ -44,9 +43,10 @@ class TrainConfig:
         seed: Of weights, batches and noise.
         device: ``auto``, ``cpu`` or ``cuda``.
         codec: ``patch`` or ``conv``.
-        codec_options: Arguments of the codec.
+        codec_options: Arguments of the codec, such as ``codec_options={keep: 32}``.
         codec_from: Checkpoint folder to take a trained codec from.
-        init_from: Checkpoint folder to take the transformer's first weights from.
+        init_from: Checkpoint folder to take the transformer's first weights and the words from;
+            the sizes in `model` are then those of that checkpoint.
         num_starts: Start clips to put into the checkpoint.
     """
 
@@ -67,7 +67,10 @@ class TrainConfig:
     stage: WorldStageConfig = field(default_factory=WorldStageConfig)
 
 
-IDENTITY = ["data", "seed", "codec", "codec_from", "model", "objective", "batch"]
+# What made the codec, the words and the latents in a run's folder, and what a run is besides.
+PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
+PREPARED += ["model.vocab_size"]
+IDENTITY = [*PREPARED, "model", "objective", "batch"]
 
 
 def train(config: TrainConfig) -> None:
@@ -78,24 +81,32 @@ def train(config: TrainConfig) -> None:
             "made by `worldsim collect world=doom path=…`"
         )
     dataset = Dataset(config.data)
-    run = RunFolder(config.out, config, IDENTITY)
+    heldout = Dataset(config.heldout) if config.heldout else None
+    if heldout and heldout.image_size != dataset.image_size:
+        raise WorldsimError(
+            f"heldout={config.heldout} has {heldout.image_size} pixels, data={config.data} has "
+            f"{dataset.image_size}: collect both with the same image_size"
+        )
+    run = RunFolder(config.out, config, IDENTITY, PREPARED)
     torch.manual_seed(config.seed)
     device = _device(config.device)
     codec = _codec(config, dataset, run, device)
-    tokenizer = _tokenizer(dataset, run, config.model.vocab_size)
+    tokenizer = _tokenizer(config, dataset, run)
     latents = encode_dataset(dataset, codec, run.path / "latents.npy")
     tracks = read_tracks(dataset, tokenizer)
     batches = Batches(
         latents, tracks, tokenizer, dataset.spec.description, config.batch, config.seed
     )
+    torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
+    network = _network(config, codec, tokenizer)
+    network.fit_prior(batches.sample_latents(num=128))
     checkpoint = Checkpoint(
-        network=_network(config, codec, tokenizer),
+        network=network,
         codec=codec,
         tokenizer=tokenizer,
         worlds={dataset.spec.name: dataset.spec},
         rollout=RolloutConfig(window=config.batch.window, base_level=config.batch.base_level),
     )
-    heldout = Dataset(config.heldout) if config.heldout else None
     stage = WorldStage(checkpoint, batches, config.objective, config.stage, run, device)
     stage.run(heldout or dataset, num_starts=config.num_starts if heldout else 0)
 
@@ -103,6 +114,8 @@ def train(config: TrainConfig) -> None:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise WorldsimError(f"unknown device={name}: use auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise WorldsimError("device=cuda, but torch sees no CUDA device: use device=cpu")
     return torch.device(name)
@@ -111,32 +124,65 @@ def _device(name: str) -> torch.device:
 def _codec(config: TrainConfig, dataset: Dataset, run: RunFolder, device: torch.device) -> Codec:
     """Load the run's codec, take another's, or make one."""
     folder = run.path / "codec"
-    if folder.exists():
-        return CODECS[config.codec].from_pretrained(folder).to(device).requires_grad_(False)
-    if config.codec_from:
-        codec = Checkpoint.load(config.codec_from).codec.to(device)
-    else:
-        codec = make_codec(config.codec, dataset.image_size, **config.codec_options).to(device)
-        frames = sample_frames(dataset, config.codec_stage.frames, config.seed)
-        logs = fit_codec(codec, frames, config.codec_stage, config.seed, device)
-        run.log(0, {f"codec/{name}": value for name, value in logs.items()})
-    partial = folder.with_name("codec.partial")
-    codec.save_pretrained(partial)
-    partial.rename(folder)
-    return codec.eval().requires_grad_(False)
+    if not folder.exists():
+        if config.codec_from:
+            codec = Checkpoint.load(config.codec_from).codec.to(device)
+        else:
+            codec = _new_codec(config, dataset.image_size).to(device)
+            frames = sample_frames(dataset, config.codec_stage.frames, config.seed)
+            logs = fit_codec(codec, frames, config.codec_stage, config.seed, device)
+            run.log(0, {f"codec/{name}": value for name, value in logs.items()})
+        partial = folder.with_name("codec.partial")
+        save_codec(partial, codec)
+        partial.rename(folder)
+    codec = load_codec(folder)
+    if codec.config.image_size != dataset.image_size:
+        raise WorldsimError(
+            f"the codec in {config.codec_from or folder} is made for {codec.config.image_size} "
+            f"pixels, the dataset has {dataset.image_size}: choose another codec_from= or data="
+        )
+    return codec.to(device)
 
 
-def _tokenizer(dataset: Dataset, run: RunFolder, vocab_size: int) -> TextTokenizer:
-    """Load the run's tokenizer or learn one from what the dataset says."""
+def _new_codec(config: TrainConfig, image_size: int) -> Codec:
+    options = {k: int(v) if v == int(v) else v for k, v in config.codec_options.items()}
+    try:
+        return make_codec(config.codec, image_size, **options)
+    except (TypeError, ValueError) as error:
+        raise WorldsimError(
+            f"codec_options={options} do not fit codec={config.codec} ({error}): "
+            "see `worldsim.codec` for what there is"
+        ) from error
+
+
+def _tokenizer(config: TrainConfig, dataset: Dataset, run: RunFolder) -> TextTokenizer:
+    """Load the run's tokenizer, take another's, or learn one from what the dataset says."""
     if not (run.path / "tokenizer.json").exists():
-        corpus = [*dataset.spec.actions, *dataset.tasks, dataset.spec.description]
-        TextTokenizer.train(corpus, vocab_size).save(run.path)
+        if config.init_from:
+            tokenizer = Checkpoint.load(config.init_from).tokenizer
+        else:
+            corpus = [*dataset.spec.actions, *dataset.tasks, dataset.spec.description]
+            tokenizer = TextTokenizer.train(corpus, config.model.vocab_size)
+        tokenizer.save(run.path)
     return TextTokenizer.load(run.path)
 
 
 def _network(config: TrainConfig, codec: Codec, tokenizer: TextTokenizer) -> WorldTransformer:
-    if config.init_from:
-        return Checkpoint.load(config.init_from).network.requires_grad_(True).train()
     channels, side, _ = codec.latent_shape
+    if config.init_from:
+        network = Checkpoint.load(config.init_from).network.requires_grad_(True).train()
+        size = network.config
+        if (size.latent_channels, size.latent_size) != (channels, side):
+            raise WorldsimError(
+                f"the model in init_from={config.init_from} does not fit the codec's latents "
+                f"({channels}, {side}, {side}): add codec_from={config.init_from}"
+            )
+        return network
     sizes = asdict(config.model) | {"vocab_size": len(tokenizer)}
-    return WorldTransformer(latent_channels=channels, latent_size=side, **sizes)
+    try:
+        return WorldTransformer(latent_channels=channels, latent_size=side, **sizes)
+    except ValueError as error:
+        raise WorldsimError(
+            f"model={asdict(config.model)}: {error}; width is a multiple of 64, and patch "
+            f"divides the codec's {side} cells"
+        ) from error

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 from torch.utils.tensorboard import SummaryWriter
+from yaml import YAMLError
 
 from worldsim.errors import WorldsimError
 
@@ -21,31 +22,38 @@ from worldsim.errors import WorldsimError
 class RunFolder:
     """Files of one run; knows nothing of models."""
 
-    def __init__(self, path: str | Path, config: Any, identity: list[str]):
+    def __init__(self, path: str | Path, config: Any, identity: list[str], prepared: list[str]):
         """Open or continue a run.
 
         Args:
             path: The folder.
             config: The resolved config, a dataclass.
             identity: Keys (dotted) in which a continued run must not differ.
+            prepared: Those of them that count already before the first state was saved.
         """
         self.path = Path(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._guard(config, identity if (self.path / "state.pt").exists() else prepared)
+            OmegaConf.save(OmegaConf.create(asdict(config)), self.path / "config.yaml")
         except OSError as error:
             raise WorldsimError(
                 f"cannot write to out={path} ({error.strerror}): choose another folder"
             ) from error
-        self._guard(config, identity)
-        OmegaConf.save(OmegaConf.create(asdict(config)), self.path / "config.yaml")
         self._board: SummaryWriter | None = None
 
     def _guard(self, config: Any, identity: list[str]) -> None:
         """Refuse to continue a run of something else."""
         before = self.path / "config.yaml"
-        if not before.exists() or not (self.path / "state.pt").exists():
+        made = ("codec", "tokenizer.json", "latents.npy", "state.pt")
+        if not before.exists() or not any((self.path / name).exists() for name in made):
             return
-        old, new = OmegaConf.load(before), OmegaConf.create(asdict(config))
+        try:
+            old, new = OmegaConf.load(before), OmegaConf.create(asdict(config))
+        except YAMLError as error:
+            raise WorldsimError(
+                f"{before} is damaged: restore it, or choose another out=… to start over"
+            ) from error
         for key in identity:
             was, now = OmegaConf.select(old, key), OmegaConf.select(new, key)
             if was != now:

@@ -181,16 +181,24 @@ class WorldStage:
         state = self.run_folder.load_state()
         if state is None:
             return
-        self.network.load_state_dict(state["network"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.ema.load_state_dict(state["ema"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        try:
+            self.network.load_state_dict(state["network"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.ema.load_state_dict(state["ema"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise WorldsimError(
+                f"{self.run_folder.path / 'state.pt'} is not the state of this run "
+                f"({' '.join(str(error).split())[:100]}): delete it to start over"
+            ) from error
         self.run_folder.forget_after(self.step)
 
 
 def _precision(wanted: str, device: torch.device) -> str:
     """Choose bf16 where the hardware multiplies it; elsewhere it is far slower than float32."""
+    if wanted not in ("auto", "no", "bf16"):
+        raise WorldsimError(f"unknown stage.precision={wanted}: use auto, no or bf16")
     if wanted != "auto":
         return wanted
     fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -1,0 +1,121 @@
+import pytest
+import torch
+
+from tests.worldsim.tiny import make_checkpoint
+from worldsim.model import WorldTransformer
+
+SIZES = {
+    "vocab_size": 50, "width": 64, "depth": 2, "text_hidden": 32, "image_hidden": 48,
+    "latent_channels": 3, "latent_size": 4, "patch": 2,
+}  # fmt: skip
+
+
+def everyone(_, q, k, v):
+    """Attention in which all see all."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+
+
+def inputs(num_text=3, num_frames=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    frames, previous = torch.randn(2, 2, num_frames, 3, 4, 4, generator=generator)
+    ids = torch.randint(50, (2, num_text), generator=generator)
+    place = torch.arange(num_text).expand(2, -1)
+    levels = torch.rand(2, num_frames, generator=generator)
+    time = torch.arange(num_frames).expand(2, -1)
+    return ids, torch.zeros_like(place), place, frames, previous, levels, time, everyone
+
+
+def awake(seed=0):
+    """A network without zeros, in which everything matters."""
+    torch.manual_seed(seed)
+    network = WorldTransformer(**SIZES).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return network
+
+
+@pytest.mark.parametrize(("num_text", "num_frames"), [(3, 2), (0, 2), (3, 0)])
+def test_logits_and_velocities_have_the_shapes_of_text_and_frames(num_text, num_frames):
+    logits, velocity = awake()(*inputs(num_text, num_frames))
+    assert logits.shape[:2] == (2, num_text) and (not num_text or logits.shape[2] == 50)
+    assert velocity.shape == (2, num_frames, 3, 4, 4)
+
+
+def test_everything_that_goes_in_matters():
+    network, given = awake(), inputs()
+    logits, velocity = network(*given)
+    for place in range(7):
+        changed = list(given)
+        changed[place] = (
+            given[place] + 1 if given[place].dtype == torch.long else given[place] + 0.1
+        )
+        other_logits, other_velocity = network(*changed)
+        # A shift in time of all text or all frames is a change of distance between the two.
+        assert not torch.allclose(logits, other_logits), place
+        assert not torch.allclose(velocity, other_velocity), place
+
+
+def test_text_and_frames_have_feed_forwards_of_their_own():
+    network, given = awake(), inputs()
+    logits, velocity = network(*given)
+    last = network.blocks[-1]
+    with torch.no_grad():
+        last.text_ffn.out.weight.zero_()
+    other_logits, other_velocity = network(*given)
+    assert torch.equal(velocity, other_velocity) and not torch.allclose(logits, other_logits)
+
+
+@pytest.mark.parametrize("level", [0.02, 0.3, 0.9, 1.0])
+def test_an_untrained_network_says_the_best_guess_from_noise_and_previous_frame(level):
+    """Given clean ~ N(carry * previous, surprise) and noise on it, its mean is arithmetic."""
+    network = WorldTransformer(**SIZES)
+    network.surprise.fill_(0.25)
+    network.carry.fill_(0.8)
+    ids, text_time, place, noisy, previous, levels, time, attend = inputs()
+    levels = torch.full_like(levels, level)
+    velocity = network(ids, text_time, place, noisy, previous, levels, time, attend)[1]
+    keep = 1 - level
+    precision = 1 / 0.25 + keep**2 / level**2
+    mean = (0.8 * previous / 0.25 + noisy * keep / level**2) / precision
+    torch.testing.assert_close(noisy - level * velocity, mean, rtol=1e-4, atol=1e-5)
+
+
+def test_the_prior_is_how_each_channel_follows_from_the_frame_before():
+    network, generator = WorldTransformer(**SIZES), torch.Generator().manual_seed(0)
+    carry, latents = torch.tensor([0.0, 0.5, 0.9]).view(3, 1, 1), []
+    latents.append(torch.randn(200, 3, 4, 4, generator=generator))
+    for _ in range(5):
+        news = torch.randn(200, 3, 4, 4, generator=generator)
+        latents.append(carry * latents[-1] + (1 - carry**2).sqrt() * news)
+    network.fit_prior(torch.stack(latents, dim=1))
+    torch.testing.assert_close(network.carry, carry, rtol=0, atol=0.05)
+    torch.testing.assert_close(network.surprise, 1 - carry**2, rtol=0, atol=0.05)
+
+
+def test_patches_are_put_back_where_they_were_taken():
+    network = WorldTransformer(**SIZES)
+    frames = torch.randn(2, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    b, f, c, h, w = frames.shape
+    tokens = frames.view(b, f, c, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6).reshape(b, f * 4, -1)
+    assert torch.equal(network._unpatch(tokens, frames.shape), frames)
+
+
+def test_a_saved_network_computes_the_same(tmp_path):
+    network = awake()
+    network.save_pretrained(tmp_path)
+    again = WorldTransformer.from_pretrained(tmp_path)
+    for mine, theirs in zip(network(*inputs()), again(*inputs()), strict=True):
+        assert torch.equal(mine, theirs)
+    assert [f.suffix for f in sorted(tmp_path.iterdir())] == [".json", ".safetensors"]
+
+
+@pytest.mark.parametrize("wrong", [{"width": 100}, {"patch": 3}])
+def test_sizes_that_do_not_fit_are_refused(wrong):
+    with pytest.raises(ValueError, match="do not fit together"):
+        WorldTransformer(**SIZES | wrong)
+
+
+def test_the_tokens_of_a_frame_are_counted_from_the_grid():
+    assert WorldTransformer(**SIZES).num_tokens == 4
+    assert make_checkpoint().network.num_tokens == 4

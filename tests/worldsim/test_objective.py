@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.worldsim.tiny import make_checkpoint
+from worldsim.model import WorldTransformer
+from worldsim.objective import Batch, ObjectiveConfig, WorldObjective, mix
+from worldsim.sequence import PADDING, Window, pack, simulate
+
+STEPS = 3
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return make_checkpoint()
+
+
+@pytest.fixture(scope="module")
+def objective(checkpoint):
+    return WorldObjective(checkpoint.network, ObjectiveConfig())
+
+
+def make_window(checkpoint, seed=0):
+    rng, tokenizer = np.random.default_rng(seed), checkpoint.tokenizer
+    words = ["forward", "turn left", "stay"]
+    return Window(
+        latents=rng.standard_normal((STEPS + 1, *checkpoint.codec.latent_shape)).astype("float32"),
+        actions=[tokenizer.encode(word) for word in words],
+        sentences=[[]] * STEPS,
+        stretch=[0] * STEPS,
+        answers=[tokenizer.reward_id(0.0)] * (STEPS + 1),
+    )
+
+
+def make_batch(checkpoint, seeds=(0, 1), rows=1, seed=0):
+    """Return both examples in one row (or in a row each), and some empty slots."""
+    examples = [
+        simulate(make_window(checkpoint, s), checkpoint.tokenizer, 40, [True] * STEPS)
+        for s in seeds
+    ]
+    packed, placed = pack(examples, rows, 80 // rows, 10 // rows, checkpoint.tokenizer.pad)
+    assert placed == len(seeds)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(2, *packed.latents.shape, generator=generator)
+    levels = torch.rand(2, *packed.frame_doc.shape, generator=generator)
+    arrays = [torch.from_numpy(x) for x in packed]
+    return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2)
+
+
+def moved(objective, batch, **changes):
+    """Return which logits (by order) and which velocities change, of document 0."""
+    before, after = objective.predict(batch), objective.predict(batch._replace(**changes))
+    text, frame = batch.text_doc[0] == 0, batch.frame_doc[0] == 0
+    logits = (before[0] != after[0]).any(-1)[0] & text
+    frames = (before[1] != after[1]).flatten(2).any(-1)[0] & frame
+    return set(batch.text_order[0][logits].tolist()), set(torch.nonzero(frames).flatten().tolist())
+
+
+def bumped(tensor, frame):
+    tensor = tensor.clone()
+    tensor[0, frame] += 1.0
+    return tensor
+
+
+@pytest.mark.parametrize("frame", range(1, STEPS + 1))
+def test_a_frame_changes_nothing_that_came_before_it(checkpoint, objective, frame):
+    batch = make_batch(checkpoint)
+    logits, frames = moved(objective, batch, latents=bumped(batch.latents, frame))
+    order = int(batch.frame_order[0, frame])
+    assert logits == {o for o in batch.text_order[0, batch.text_doc[0] == 0].tolist() if o > order}
+    assert frames == set(range(frame, STEPS + 1))
+
+
+@pytest.mark.parametrize("frame", range(STEPS + 1))
+def test_the_noisy_copy_of_a_frame_is_seen_by_nobody_else(checkpoint, objective, frame):
+    batch = make_batch(checkpoint)
+    for changes in ({"noise": bumped(batch.noise, frame)}, {"levels": bumped(batch.levels, frame)}):
+        assert moved(objective, batch, **changes) == (set(), {frame})
+
+
+@pytest.mark.parametrize("frame", range(STEPS + 1))
+def test_a_noisy_frame_does_not_see_its_own_clean_copy(checkpoint, objective, frame):
+    batch = make_batch(checkpoint)
+    _, frames = moved(objective, batch, history_noise=bumped(batch.history_noise, frame))
+    assert frames == set(range(frame + 1, STEPS + 1))
+
+
+def test_an_action_changes_only_what_comes_after_it(checkpoint, objective):
+    batch = make_batch(checkpoint)
+    ids = batch.text_ids.clone()
+    word = 2  # after the frame's end and the answer: the first word of the first action
+    ids[0, word] = checkpoint.tokenizer.encode("back")[0]
+    logits, frames = moved(objective, batch, text_ids=ids)
+    assert min(logits) == int(batch.text_order[0, word])
+    assert frames == {1, 2, 3}
+
+
+def test_examples_in_one_row_do_not_see_each_other(checkpoint, objective):
+    together, apart = make_batch(checkpoint), make_batch(checkpoint, rows=2)
+    size = STEPS + 1
+    noise = [x.view(2, 5, *x.shape[2:]) for x in (together.noise, together.history_noise)]
+    noise = [torch.stack([x[0, :4], x.flatten(0, 1)[4:8]]) for x in noise]
+    levels = [
+        torch.stack([x[0, :4], x[0, 4:8]]) for x in (together.levels, together.history_levels)
+    ]
+    pads = [torch.nn.functional.pad(x, (0, 0) * (x.ndim - 2) + (0, 1)) for x in noise + levels]
+    apart = apart._replace(noise=pads[0], history_noise=pads[1], levels=pads[2],
+                           history_levels=pads[3])  # fmt: skip
+    one, two = objective.predict(together)[1][0], objective.predict(apart)[1]
+    torch.testing.assert_close(one[:size], two[0, :size], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(one[size : 2 * size], two[1, :size], rtol=1e-4, atol=1e-5)
+
+
+def test_empty_slots_do_not_count(checkpoint, objective):
+    batch = make_batch(checkpoint)
+    loss, logs = objective(batch)
+    assert set(logs) == {"loss", "flow", "text"} and torch.isfinite(loss)
+    empty = (batch.frame_doc == PADDING)[:, :, None, None, None]
+    assert empty.any()
+    again, _ = objective(batch._replace(noise=batch.noise + 5.0 * empty))
+    assert torch.equal(loss, again)
+
+
+def test_the_loss_is_cross_entropy_plus_weighted_flow(checkpoint):
+    batch = make_batch(checkpoint)
+    for weight in (0.0, 3.0):
+        loss, logs = WorldObjective(checkpoint.network, ObjectiveConfig(weight))(batch)
+        torch.testing.assert_close(loss, logs["text"] + weight * logs["flow"])
+
+
+def test_noise_is_mixed_in_by_level():
+    clean, noise = torch.full((1, 3, 1, 1, 1), 2.0), torch.full((1, 3, 1, 1, 1), 10.0)
+    mixed = mix(clean, noise, torch.tensor([[0.0, 0.25, 1.0]]))
+    assert mixed.flatten().tolist() == [2.0, 4.0, 10.0]
+
+
+def test_one_batch_can_be_learnt_by_heart(checkpoint):
+    torch.manual_seed(0)
+    network = WorldTransformer(**checkpoint.network.config)
+    objective = WorldObjective(network, ObjectiveConfig())
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    batch, losses = make_batch(checkpoint), []
+    for _ in range(30):
+        loss, logs = objective(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(logs)
+    assert all(torch.isfinite(x["loss"]) for x in losses)
+    assert losses[-1]["text"] < 0.2 * losses[0]["text"]
+    assert losses[-1]["flow"] < 0.7 * losses[0]["flow"]

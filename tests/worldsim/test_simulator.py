@@ -1,0 +1,236 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.worldsim.tiny import make_checkpoint
+from worldsim.errors import WorldsimError
+from worldsim.simulator import Simulator
+from worldsim.text import REWARD_BINS
+
+LONG = "word " * 40
+
+
+def simulator(num_envs=1, **options):
+    checkpoint = make_checkpoint()
+    return Simulator(checkpoint, num_envs, device="cpu", dtype=torch.float32, **options)
+
+
+@pytest.fixture(scope="module")
+def three():
+    return simulator(3)
+
+
+@pytest.fixture
+def dream(three):
+    begin(three)
+    return three
+
+
+def begin(dream, seeds=None, **options):
+    lanes = options.get("lanes", range(dream.num_envs))
+    starts = [dream.starts[lane % 2] for lane in lanes]
+    return dream.reset(starts, seeds=seeds or list(lanes), **options)
+
+
+def film(dream, *steps):
+    return torch.stack([dream.step(list(actions)).frames for actions in steps])
+
+
+KEYS = ["forward", None, "turn left strafe right"]
+
+
+def test_a_reset_shows_the_last_frame_of_every_clip(dream):
+    frames = begin(dream)
+    assert np.array_equal(frames, np.stack([dream.starts[i].frames[-1] for i in (0, 1, 0)]))
+
+
+def test_a_step_gives_pictures_rewards_from_the_bins_and_ends(dream):
+    out = dream.step(KEYS)
+    assert out.frames.shape == (3, 32, 32, 3) and out.frames.dtype == torch.uint8
+    assert all(reward in torch.tensor(REWARD_BINS) for reward in out.rewards)
+    assert out.terminated.dtype == torch.bool and out.terminated.shape == (3,)
+    assert set(dream.stage_ms) == {"denoise", "commit", "decode"}
+    assert all(ms > 0 for ms in dream.stage_ms.values())
+
+
+@pytest.mark.parametrize("end", [False, True])
+@pytest.mark.parametrize("reward", [-1.0, 0.0, 5.0])
+def test_reward_and_end_are_the_likeliest_answer(dream, reward, end):
+    logits = torch.zeros(3, len(dream.tokenizer))
+    logits[:, dream.tokenizer.reward_id(reward, end)] = 9.0
+    rewards, terminated = dream._answer(torch.arange(3), logits)
+    assert rewards.tolist() == [reward] * 3 and terminated.tolist() == [end] * 3
+
+
+def test_the_same_seed_dreams_the_same_another_seed_and_another_action_do_not(dream):
+    films = []
+    for seeds, keys in (([5, 6, 7], KEYS), ([5, 6, 7], KEYS), ([8, 9, 10], KEYS),
+                        ([5, 6, 7], ["back", "back", "back"])):  # fmt: skip
+        begin(dream, seeds)
+        films.append(film(dream, keys, keys))
+    assert torch.equal(films[0], films[1])
+    for other in films[2:]:
+        assert all((films[0] != other).flatten(2).any(-1)[0])
+
+
+def test_a_restored_simulator_repeats_bit_for_bit_as_often_as_wanted(dream):
+    dream.step(KEYS)
+    dream.say(["turn left", None, None])
+    snapshot = dream.snapshot()
+    runs = []
+    for _ in range(3):
+        outs = [dream.step(KEYS) for _ in range(4)]
+        runs.append([torch.stack([getattr(o, name) for o in outs]) for name in vars(outs[0])])
+        dream.restore(snapshot)
+    for run in runs[1:]:
+        assert all(torch.equal(mine, first) for mine, first in zip(run, runs[0], strict=True))
+
+
+def test_lanes_are_independent(dream):
+    alone = film(dream, KEYS, KEYS)
+    begin(dream)
+    dream.say([None, "walk to the green torch", None])
+    beside = film(dream, ["forward", None, "back"], KEYS)
+    assert torch.equal(beside[:, 0], alone[:, 0])
+    assert not torch.equal(beside[:, 1], alone[:, 1])
+    assert not torch.equal(beside[:, 2], alone[:, 2])
+
+
+def test_one_lane_can_begin_anew_while_the_others_go_on(dream):
+    undisturbed = film(dream, KEYS, KEYS)
+    begin(dream)
+    dream.step(KEYS)
+    frames = begin(dream, seeds=[99], lanes=[1])
+    assert frames.shape == (1, 32, 32, 3)
+    after = film(dream, KEYS)
+    assert torch.equal(after[0, [0, 2]], undisturbed[1, [0, 2]])
+    assert not torch.equal(after[0, 1], undisturbed[1, 1])
+
+
+def test_a_lane_dreams_what_a_simulator_of_its_own_would(dream):
+    alone = simulator()
+    alone.reset([dream.starts[1]], seeds=[1])
+    many, one = film(dream, KEYS, KEYS), film(alone, [None], [None])
+    assert (many[:, 1].int() - one[:, 0].int()).abs().max() <= 1  # sums in another order
+
+
+def test_a_frame_appended_counts_as_if_it_had_been_seen():
+    seen, told = simulator(), simulator()
+    start = seen.starts[0]
+    frame = torch.from_numpy(seen.starts[1].frames[:1])
+    told.reset([start], seeds=[0])
+    told.step(["forward"])
+    told.append(frame)
+    longer = np.concatenate([start.frames, frame.numpy()])
+    seen.reset([replace(start, frames=longer, actions=[*start.actions, "forward"])], seeds=[0])
+    seen._noise[0].set_state(told._noise[0].get_state())
+    seen._rollout.answer.copy_(told._rollout.answer)
+    mine, theirs = told._rollout, seen._rollout
+    for name in ("order", "time", "newest"):
+        torch.testing.assert_close(getattr(mine, name), getattr(theirs, name))
+    for _ in range(3):
+        a, b = told.step(["turn left"]), seen.step(["turn left"])
+        assert (a.frames.int() - b.frames.int()).abs().max() <= 1
+        assert torch.equal(a.rewards, b.rewards)
+
+
+def test_the_last_of_several_appended_frames_counts(dream):
+    first, last = (torch.from_numpy(start.frames) for start in dream.starts)
+    runs = []
+    for frames in ([last], [first, last]):
+        begin(dream)
+        dream.step(KEYS)
+        for frame in frames:
+            dream.append(frame)
+        runs.append(film(dream, KEYS))
+    assert torch.equal(*runs)
+
+
+def test_a_sentence_takes_the_place_of_one_action_and_the_newest_counts():
+    dream = simulator()
+    runs = {}
+    for name, said, action in (
+        ("action", [], "turn left"),
+        ("sentence", ["turn left"], "forward"),
+        ("corrected", ["walk to the green torch", "turn left"], "forward"),
+        ("nothing", [None], "turn left"),
+    ):
+        begin(dream)
+        for text in said:
+            dream.say([text])
+        runs[name] = film(dream, [action], ["stay"])
+    assert all(torch.equal(runs["action"], run) for run in runs.values())
+
+
+@pytest.mark.parametrize("text", ["", "   ", LONG])
+def test_a_wrong_sentence_is_refused_and_nothing_is_said(dream, text):
+    silent = film(dream, KEYS)
+    begin(dream)
+    with pytest.raises(WorldsimError, match="sentence"):
+        dream.say(["turn left", None, text])
+    assert torch.equal(film(dream, KEYS), silent)
+
+
+def test_a_prompt_sets_the_scene_and_a_wrong_one_is_refused(dream):
+    plain = film(dream, KEYS)
+    begin(dream, prompts=["walk to the green torch", None, None])
+    prompted = film(dream, KEYS)
+    assert not torch.equal(prompted[0, 0], plain[0, 0])
+    assert torch.equal(prompted[0, 1:], plain[0, 1:])
+    with pytest.raises(WorldsimError, match="too long"):
+        begin(dream, prompts=[LONG, None, None])
+
+
+def test_a_long_dream_keeps_its_size_and_stays_finite(dream):
+    size = sum(x.numel() for x in dream.snapshot().memory)
+    for _ in range(40):  # the ring has room for 7 steps
+        frames = dream.step(KEYS).frames
+    assert sum(x.numel() for x in dream.snapshot().memory) == size
+    assert torch.isfinite(dream._rollout.newest).all() and frames.float().std() > 1
+
+
+def test_a_snapshot_of_another_size_is_refused(dream):
+    other = simulator(2)
+    begin(other)
+    with pytest.raises(WorldsimError, match="another model or number of lanes"):
+        dream.restore(other.snapshot())
+    dream.step(KEYS)
+
+
+def test_reconstruction_is_the_codec_alone(dream):
+    frames = torch.from_numpy(dream.starts[0].frames)
+    again = dream.reconstruct(frames)
+    assert again.shape == frames.shape and again.dtype == torch.uint8
+
+
+def test_more_denoising_steps_are_taken_where_asked():
+    assert len(simulator().levels) == 3 and len(simulator(num_steps=5).levels) == 6
+
+
+def wrong_calls(dream):
+    start = dream.starts[0]
+    frames = torch.from_numpy(start.frames)
+    yield "2 actions for 3 lanes", lambda: dream.step(["forward", "back"])
+    yield "do not fit this model", lambda: dream.append(frames[:, :16])
+    yield "do not fit this model", lambda: dream.append(frames.float())
+    yield "2 frames for 3 lanes", lambda: dream.append(frames[:2])
+    for wrong in (
+        replace(start, frames=start.frames[:, :16]),
+        replace(start, frames=start.frames.astype(np.float32)),
+        replace(start, frames=start.frames[0]),
+        replace(start, actions=["forward"]),
+    ):
+        yield "do not fit|one action less", lambda wrong=wrong: dream.reset([start, start, wrong])
+
+
+def test_what_does_not_fit_is_refused_and_the_dream_goes_on(dream):
+    untroubled = film(dream, KEYS)
+    begin(dream)
+    for message, call in wrong_calls(dream):
+        with pytest.raises(WorldsimError, match=message):
+            call()
+    assert torch.equal(film(dream, KEYS), untroubled)
+    with pytest.raises(WorldsimError, match="num_envs=0"):
+        simulator(0)

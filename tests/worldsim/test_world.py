@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from tests.worldsim.tiny import SPEC
+from worldsim.errors import WorldsimError
+from worldsim.world import WorldSpec, key_combinations
+
+
+def test_doing_nothing_comes_first_and_every_combination_occurs_once():
+    actions = key_combinations(("forward", "back"), ("turn left", "turn right"))
+    assert actions[0] == "stay"
+    assert len(set(actions)) == len(actions) == 9
+    assert "forward turn left" in actions and "forward back" not in actions
+
+
+def test_words_and_numbers_of_actions_belong_together():
+    for index, words in enumerate(SPEC.actions):
+        assert SPEC.action_text(index) == words
+        assert SPEC.action_index(words) == index
+
+
+@pytest.mark.parametrize("text", ["turn left forward", "Forward  TURN left", " forward turn left "])
+def test_the_order_of_words_does_not_matter(text):
+    assert SPEC.action_index(text) == SPEC.action_index("forward turn left")
+
+
+@pytest.mark.parametrize("text", ["jump", "forward jump", "left", "turn", "forwardturn left"])
+def test_words_the_world_does_not_know_are_refused(text):
+    with pytest.raises(WorldsimError, match=f"unknown action '{text}'.*forward, back"):
+        SPEC.action_index(text)
+
+
+@pytest.mark.parametrize("index", [-1, 27, 1000])
+def test_a_number_out_of_range_is_refused_with_the_range(index):
+    with pytest.raises(WorldsimError, match=f"action {index} .*0 to 26"):
+        SPEC.action_text(index)
+
+
+def test_keys_held_together_combine_and_opposites_cancel():
+    assert SPEC.combine([]) == 0
+    assert SPEC.combine(["turn left", "forward"]) == SPEC.action_index("forward turn left")
+    assert SPEC.combine(["forward", "back"]) == 0
+    assert SPEC.combine(["forward", "back", "strafe left"]) == SPEC.action_index("strafe left")
+    assert SPEC.combine(SPEC.elements) == 0
+
+
+def test_a_description_survives_json():
+    assert WorldSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
+
+
+@pytest.mark.parametrize("change", [{"colour": "red"}, {"name": None}, {"actions": None}])
+def test_a_wrong_description_is_refused(change):
+    data = SPEC.to_dict() | change
+    data = {key: value for key, value in data.items() if value is not None}
+    with pytest.raises(WorldsimError, match="not a world description"):
+        WorldSpec.from_dict(data)
+
+
+@pytest.mark.parametrize("data", [[], 3, "doom", None])
+def test_what_is_no_description_at_all_is_refused(data):
+    with pytest.raises(WorldsimError, match="not a world description"):
+        WorldSpec.from_dict(data)

@@ -1,0 +1,122 @@
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from worldsim.errors import WorldsimError
+from worldsim.sequence import PADDING
+from worldsim.text import TextTokenizer
+from worldsim.train.batches import BatchConfig, Batches
+from worldsim.train.latents import Track
+
+CONFIG = BatchConfig(rows=4, window=5, text_length=60)
+LENGTHS = (4, 9, 3)  # steps of the episodes; the last is too short for a window
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 320)
+
+
+def make(tokenizer, seed=0, **changes):
+    """Latents are the number of the frame, so that windows can be recognised."""
+    total = sum(length + 1 for length in LENGTHS)
+    latents = np.arange(total, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
+    tracks, start = [], 0
+    for length in LENGTHS:
+        tracks.append(
+            Track(
+                start=start,
+                actions=[tokenizer.encode("forward")] * length,
+                sentences=[tokenizer.encode("go on")] * length,
+                stretch=[0] * length,
+                answers=[tokenizer.reward_id(0.0)] * (length + 1),
+            )
+        )
+        start += length + 1
+    config = replace(CONFIG, **changes)
+    return Batches(latents, tracks, tokenizer, "a small maze", config, seed)
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_batch_depends_on_the_seed_and_the_step_alone(tokenizer):
+    one, two = make(tokenizer), make(tokenizer)
+    two(7)
+    assert same(one(3), two(3))
+    assert not same(one(3), one(4))
+    assert not same(one(3), make(tokenizer, seed=1)(3))
+
+
+def test_a_resumed_run_sees_the_batches_it_would_have_seen(tokenizer):
+    batches = make(tokenizer)
+    for step, batch in zip(range(5, 8), islice(batches.from_step(5), 3), strict=True):
+        assert same(batch, batches(step))
+
+
+def test_windows_come_from_everywhere_and_never_cross_an_episode(tokenizer):
+    batches, seen = make(tokenizer), set()
+    for step in range(30):
+        batch = batches(step)
+        assert not (batch.frame_doc == PADDING).any()
+        for row in batch.latents[:, :, 0, 0, 0].tolist():
+            assert row == [row[0] + k for k in range(5)]
+            seen.add(int(row[0]))
+    assert seen == {0, *range(5, 11)}
+
+
+def test_noise_has_a_level_for_every_frame_and_history_never_none(tokenizer):
+    batches = make(tokenizer, history_level=0.3, base_level=0.02)
+    drawn = [batches(step) for step in range(50)]
+    levels = torch.stack([batch.levels for batch in drawn])
+    history = torch.stack([batch.history_levels for batch in drawn])
+    assert levels.min() > 0 and levels.max() <= 1 and levels.std() > 0.1
+    assert history.min() == torch.tensor(0.02) and 0.2 < history.max() <= 0.3
+    assert 0.4 < (history == torch.tensor(0.02)).float().mean() < 0.7
+    noise = torch.stack([batch.noise for batch in drawn])
+    assert abs(noise.mean()) < 0.05 and abs(noise.std() - 1) < 0.05
+
+
+def words(batch, tokenizer, row):
+    return tokenizer.decode(batch.text_ids[row].tolist())
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ({"action_drop": 0.0}, "forward forward forward forward"),
+        ({"action_drop": 1.0}, ""),
+        ({"watch_share": 1.0}, ""),
+        ({"say_share": 1.0}, "go on"),
+        ({"prompt_share": 1.0, "action_drop": 1.0}, "a small maze"),
+    ],
+)
+def test_shares_decide_what_is_said(tokenizer, shares, expected):
+    none = {"say_share": 0.0, "watch_share": 0.0, "prompt_share": 0.0}
+    batch = make(tokenizer, **none | shares)(0)
+    for row in range(4):
+        assert words(batch, tokenizer, row) == expected
+
+
+def test_a_dropped_action_is_dropped_alone(tokenizer):
+    batches = make(tokenizer, say_share=0.0, watch_share=0.0, prompt_share=0.0, action_drop=0.5)
+    counts = [
+        words(batches(step), tokenizer, row).count("forward")
+        for step in range(20)
+        for row in range(4)
+    ]
+    assert {1, 2, 3} <= set(counts) and 1.5 < np.mean(counts) < 2.5
+
+
+def test_latents_can_be_looked_at_before_training(tokenizer):
+    latents = make(tokenizer).sample_latents(num=6)
+    assert latents.shape == (6, 5, 2, 2, 2) and latents.dtype == torch.float32
+
+
+def test_episodes_that_are_all_too_short_are_refused(tokenizer):
+    with pytest.raises(WorldsimError, match="no episode has 12 frames.*lower batch.window"):
+        make(tokenizer, window=12)

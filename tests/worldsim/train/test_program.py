@@ -1,0 +1,277 @@
+"""The real training program on a tiny dataset."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.worldsim.train.runs import STEPS, WINDOW, make_config, metrics, write_data
+from worldsim.checkpoint import Checkpoint, Start, weights_id
+from worldsim.errors import WorldsimError
+from worldsim.simulator import Simulator
+from worldsim.train import program
+from worldsim.train.program import train
+from worldsim.train.run import RunFolder
+
+
+class Killed(BaseException):
+    """The process was killed here."""
+
+
+def state(out):
+    return torch.load(out / "state.pt", weights_only=True)
+
+
+def same(one, other):
+    """Compare nested states bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def same_run(out, finished):
+    """Whether a run ended bit for bit where another one did, having logged every step once."""
+    mine, theirs = state(out), state(finished)
+    mine.pop("seconds"), theirs.pop("seconds")
+    return (
+        same(mine, theirs)
+        and weights_id(out / "model") == weights_id(finished / "model")
+        and metrics(out) == metrics(finished)
+    )
+
+
+@pytest.fixture
+def stopped(data, tmp_path):
+    """The folder of a run whose time was over after its first step."""
+    train(make_config(data, tmp_path / "run", minutes=1e-9))
+    assert state(tmp_path / "run")["step"] == 1
+    return tmp_path / "run"
+
+
+def test_a_run_leaves_a_checkpoint_that_dreams(finished, data):
+    steps = [line["step"] for line in metrics(finished)]
+    assert steps == list(range(1, STEPS + 1))
+    assert {"loss", "flow", "text", "rate", "gradient"} <= metrics(finished)[0].keys()
+    assert any((finished / "tensorboard").iterdir())
+    checkpoint = Checkpoint.load(finished / "model")
+    assert checkpoint.rollout.window == WINDOW and checkpoint.starts == []
+    assert list(checkpoint.worlds) == ["sliding"]
+    dream = Simulator(checkpoint, device="cpu")
+    frames = np.zeros((1, 32, 32, 3), np.uint8)
+    dream.reset([Start("black", "sliding", frames, [])])
+    assert dream.step(["forward"]).frames.shape == (1, 32, 32, 3)
+
+
+def test_the_averaged_weights_are_what_ships(finished):
+    shipped = dict(Checkpoint.load(finished / "model").network.named_parameters())
+    saved = state(finished)
+    averages = dict(zip(shipped, saved["ema"]["shadow_params"], strict=True))
+    assert all(torch.equal(shipped[name], averages[name].half().float()) for name in shipped)
+    assert not same({name: saved["network"][name] for name in shipped}, averages)
+
+
+def test_a_sheet_shows_real_above_dreamed_frames(finished):
+    (sheet,) = (finished / "samples").glob("*.png")
+    assert sheet.name == f"step-{STEPS:06d}.png"
+    pixels = np.asarray(Image.open(sheet))
+    assert pixels.shape == (2 * 4 * 32 * 2, 7 * 32 * 2, 3)  # pairs of four clips, seven columns
+    assert pixels.std() > 1
+
+
+def test_the_same_seed_trains_the_same_weights_and_another_seed_does_not(data, finished, tmp_path):
+    train(make_config(data, tmp_path / "again"))
+    assert same_run(tmp_path / "again", finished)
+    config = make_config(data, tmp_path / "other")
+    config.seed = 1
+    train(config)
+    assert weights_id(tmp_path / "other" / "model") != weights_id(finished / "model")
+
+
+def test_a_run_stopped_in_time_and_resumed_is_the_run_uninterrupted(data, finished, stopped):
+    train(make_config(data, stopped))
+    assert same_run(stopped, finished)
+    train(make_config(data, stopped))  # nothing is left to do
+    assert same_run(stopped, finished)
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, STEPS])
+def test_a_killed_run_resumes_as_if_nothing_had_happened(
+    data, finished, tmp_path, monkeypatch, killed_at
+):
+    """Sheets and checkpoints at every step; the kill comes before a step's own is written."""
+    log = RunFolder.log
+
+    def mortal(run, step, values):
+        log(run, step, values)
+        if step == killed_at:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "log", mortal)
+        with pytest.raises(Killed):
+            train(make_config(data, tmp_path, save_minutes=0, sample_minutes=0))
+    assert len(list((tmp_path / "samples").glob("*.png"))) == killed_at - 1
+    train(make_config(data, tmp_path))
+    assert same_run(tmp_path, finished)
+
+
+@pytest.mark.parametrize("killed_in", ["fit_codec", "encode_dataset", "WorldStage"])
+def test_a_run_killed_before_its_first_step_begins_as_if_nothing_had_happened(
+    data, finished, tmp_path, monkeypatch, killed_in
+):
+    def kill(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(program, killed_in, kill)
+        with pytest.raises(Killed):
+            train(make_config(data, tmp_path))
+    train(make_config(data, tmp_path))
+    assert same_run(tmp_path, finished)
+
+
+def test_a_batch_that_is_not_finite_stops_the_run_and_spoils_nothing(data, stopped):
+    latents = np.load(stopped / "latents.npy", mmap_mode="r+")
+    latents[:] = np.nan
+    latents.flush()
+    before = {p: p.read_bytes() for p in stopped.rglob("*.safetensors")}
+    before[stopped / "state.pt"] = (stopped / "state.pt").read_bytes()
+    with pytest.raises(WorldsimError, match="not finite at step 1 .*last good checkpoint.*intact"):
+        train(make_config(data, stopped))
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert Checkpoint.load(stopped / "model")
+
+
+def test_start_clips_come_from_the_held_out_data(data, tmp_path):
+    config = make_config(data, tmp_path / "run", steps=1)
+    config.heldout, config.num_starts = str(write_data(tmp_path / "heldout", 2)), 2
+    train(config)
+    starts = Checkpoint.load(tmp_path / "run" / "model").starts
+    assert [start.frames.shape for start in starts] == [(WINDOW, 32, 32, 3)] * 2
+    assert [len(start.actions) for start in starts] == [WINDOW - 1] * 2
+
+
+def test_a_run_can_begin_with_the_words_weights_and_codec_of_another(data, finished, tmp_path):
+    config = make_config(data, tmp_path, steps=1, rate=0.0, weight_decay=0.0)
+    config.init_from = config.codec_from = str(finished / "model")
+    config.codec, config.model.vocab_size = "conv", 400  # the other's count
+    train(config)
+    assert weights_id(tmp_path / "model") == weights_id(finished / "model")
+    words = [(folder / "tokenizer.json").read_text() for folder in (tmp_path, finished)]
+    assert words[0] == words[1]
+    train(config)
+
+
+def change(config, **changes):
+    """Set values by dotted names, with __ for the dot."""
+    for path, value in changes.items():
+        *parents, name = path.split("__")
+        target = config
+        for parent in parents:
+            target = getattr(target, parent)
+        assert hasattr(target, name)
+        setattr(target, name, value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": ""}, "name a dataset with data="),
+        ({"data": "/no/such/data"}, "/no/such/data"),
+        ({"heldout": "/no/such/data"}, "/no/such/data"),
+        ({"device": "tpu"}, "unknown device=tpu: use auto, cpu or cuda"),
+        ({"codec": "jpeg"}, "unknown codec 'jpeg'"),
+        ({"codec_options": {"keep": 500}}, "codec_options=.*do not fit codec=patch"),
+        ({"codec_options": {"colour": 1}}, "codec_options=.*colour"),
+        ({"codec_from": "/no/such/model"}, "/no/such/model"),
+        ({"init_from": "/no/such/model"}, "/no/such/model"),
+        ({"model__width": 100}, "width is a multiple of 64"),
+        ({"model__patch": 3}, "patch divides"),
+        ({"model__vocab_size": 5}, "vocab_size=5"),
+        ({"batch__window": 99}, "no episode has 99 frames.*batch.window"),
+        ({"stage__precision": "fp8"}, "stage.precision=fp8: use auto, no or bf16"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_clear_error(data, tmp_path, changes, message):
+    config = make_config(data, tmp_path)
+    change(config, **changes)
+    with pytest.raises(WorldsimError, match=message) as error:
+        train(config)
+    assert "\n" not in str(error.value)
+
+
+def test_a_mistake_in_time_does_not_cost_the_run_its_folder(data, finished, tmp_path):
+    config = make_config(data, tmp_path)
+    config.batch.window = 99
+    with pytest.raises(WorldsimError):
+        train(config)
+    train(make_config(data, tmp_path))
+    assert same_run(tmp_path, finished)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 5}, {"model__width": 128}, {"batch__rows": 3}, {"objective__flow_weight": 1.0},
+     {"codec_options": {"keep": 8, "retouch": 0}}],
+)  # fmt: skip
+def test_a_folder_that_holds_another_run_is_refused(data, finished, changes):
+    config = make_config(data, finished)
+    change(config, **changes)
+    key = next(iter(changes)).split("__")[0]
+    before = (finished / "state.pt").read_bytes()
+    with pytest.raises(WorldsimError, match=f"holds a run with {key}.*choose another out="):
+        train(config)
+    assert (finished / "state.pt").read_bytes() == before
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("content", [b"", b"no state at all", None, "keys"])
+def test_a_damaged_state_is_named_and_the_model_stays(data, copied, content):
+    path = copied / "state.pt"
+    if content == "keys":
+        torch.save({"step": 3}, path)
+    else:
+        path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(WorldsimError, match="state.pt.*delete it to start"):
+        train(make_config(data, copied))
+    assert Checkpoint.load(copied / "model")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("latents.npy", "latents.npy is damaged"), ("config.yaml", "config.yaml is damaged"),
+     ("tokenizer.json", "tokenizer.json"), ("codec/kind.json", "codec/kind.json")],
+)  # fmt: skip
+def test_other_damaged_files_of_a_run_are_named(data, copied, name, message):
+    (copied / name).write_bytes(b"{ : not [ what it was")
+    with pytest.raises(WorldsimError, match=message):
+        train(make_config(data, copied))
+
+
+def test_a_dataset_that_grew_is_noticed(tmp_path):
+    data = write_data(tmp_path / "data", 1)
+    train(make_config(data, tmp_path / "run", steps=1))
+    shutil.rmtree(data)
+    write_data(data, 2)
+    with pytest.raises(WorldsimError, match="the dataset now has .*changed.*another out="):
+        train(make_config(data, tmp_path / "run", steps=1))
+
+
+def test_an_output_that_cannot_be_written_is_refused(data, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "run" / "config.yaml").mkdir(parents=True)
+    for out in (tmp_path / "file", tmp_path / "file" / "run", tmp_path / "run"):
+        with pytest.raises(WorldsimError, match=f"cannot write to out={out}"):
+            train(make_config(data, out))
