@@ -52,7 +52,7 @@ def run(verb: str, config: type, function: Function, arguments: list[str]) -> in
             print(help_text(verb, config, function))
             return 0
         schema = OmegaConf.structured(config)
-        jobs = _compose(verb, _readable(arguments))
+        jobs = _compose(verb, _opened(_readable(arguments), schema))
         typed = [OmegaConf.to_object(OmegaConf.merge(schema, job)) for job in jobs]
         return max((function(cfg) or 0 for cfg in typed), default=0)
     except WorldsimError as error:
@@ -123,6 +123,15 @@ def _readable(arguments: list[str]) -> list[str]:
         else:
             result.append(argument if _parses(argument, sweep) else _quoted(argument))
     return result
+
+
+def _opened(arguments: list[str], schema: DictConfig) -> list[str]:
+    """Let keys that hold a dictionary take entries of any name, which Hydra spells ``++``."""
+    free = [name for name in schema if OmegaConf.get_type(schema, str(name)) is dict]
+    return [
+        f"++{argument}" if re.split(r"[.=]", argument)[0] in free else argument
+        for argument in arguments
+    ]
 
 
 def _parses(argument: str, sweep: bool) -> bool:

@@ -126,8 +126,8 @@ class WorldStage:
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if not torch.isfinite(loss + norm):
             raise WorldsimError(
-                f"the loss is not finite at step {self.step} (loss {float(loss)}, gradient "
-                f"{float(norm)}): the last good checkpoint in {self.run_folder.path} is intact; "
+                f"the loss is not finite at step {self.step} (loss {loss.item()}, gradient "
+                f"{norm.item()}): the last good checkpoint in {self.run_folder.path} is intact; "
                 "look for damaged data or lower stage.rate"
             )
         for optimizer in self.optimizers:
@@ -180,6 +180,7 @@ class WorldStage:
     def _resume(self) -> None:
         state = self.run_folder.load_state()
         if state is None:
+            self.run_folder.forget_after(0)
             return
         try:
             self.network.load_state_dict(state["network"])

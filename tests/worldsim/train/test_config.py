@@ -90,9 +90,13 @@ def test_a_wrong_key_recipe_or_value_is_one_line(compose, argument, message):
     assert message in printed and printed.count("\n") == 1
 
 
-def test_options_of_the_codec_can_be_given(compose):
-    _, config, _ = compose("codec_options={keep: 12, whiten: 0.3}")
-    assert config.codec_options == {"keep": 12.0, "whiten": 0.3}
+def test_options_of_the_codec_can_be_given_one_by_one_or_together(compose):
+    for arguments in (
+        ["codec_options={keep: 12, whiten: 0.3}"],
+        ["codec_options.keep=12", "codec_options.whiten=0.3"],
+    ):
+        _, config, _ = compose(*arguments)
+        assert config.codec_options == {"keep": 12.0, "whiten": 0.3}
 
 
 def attributes(*folders):

@@ -25,9 +25,9 @@ def test_an_update_does_not_depend_on_the_size_of_the_gradient():
 def test_it_finds_the_bottom_of_a_bowl_and_skips_what_has_no_gradient():
     goal = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     weight, idle = torch.nn.Parameter(torch.zeros(6, 4)), torch.nn.Parameter(torch.ones(2, 2))
-    optimizer = Muon([weight, idle], lr=0.05, weight_decay=0.0)
+    optimizer = Muon([weight, idle], lr=0.5, weight_decay=0.0)
     for step in range(100):
-        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 100)
+        optimizer.param_groups[0]["lr"] = 0.5 * (1 - step / 100)
         optimizer.zero_grad()
         (weight - goal).square().sum().backward()
         optimizer.step()
