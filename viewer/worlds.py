@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import gymnasium
@@ -39,6 +40,9 @@ def make_env(env_id: str, checkpoint: str | None = None) -> gymnasium.Env[Any, A
     A missing simulator becomes one WorldsimError; so does an id that is not one of ours (an id
     may come from a stranger's file, and Gymnasium would import any module named in it).
     """
+    # A dream takes half the cores: the window, the film and the rest of the desk need some too, and
+    # on a busy machine more threads make a single dream slower, not faster.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
     importlib.import_module("envs")  # registers the ids
     if env_id not in gymnasium.registry or not env_id.startswith(_NAMESPACE):
         known = ", ".join(sorted(name for name in gymnasium.registry if _NAMESPACE in name))
