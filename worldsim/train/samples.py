@@ -27,6 +27,8 @@ def pick_starts(dataset: Dataset, length: int, count: int) -> list[Start]:
         first = len(episode.actions) // 2
         words = [dataset.spec.action_text(a) for a in episode.actions[first : first + length - 1]]
         name = f"{episode.source}-{episode.seed % 100_000}"
+        if name in [start.name for start in starts]:
+            name = f"{name}-{index}"
         frames = episode.frames[first : first + length]
         starts.append(Start(name, dataset.spec.name, frames, words))
     return starts

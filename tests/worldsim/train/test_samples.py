@@ -1,10 +1,10 @@
 import numpy as np
 from PIL import Image
 
-from tests.worldsim.sliding import SPEC
+from tests.worldsim.sliding import SPEC, walk
 from tests.worldsim.tiny import make_checkpoint
 from tests.worldsim.train.runs import write_data
-from worldsim.data import Dataset
+from worldsim.data import Dataset, DatasetWriter
 from worldsim.train.samples import draw_sheet, pick_starts
 
 
@@ -19,6 +19,14 @@ def test_clips_are_cut_from_the_middle_of_episodes_spread_over_the_data(data):
         assert start.world == SPEC.name
     again = pick_starts(dataset, length=6, count=3)
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(starts, again, strict=True))
+
+
+def test_no_two_clips_have_the_same_name(tmp_path):
+    with DatasetWriter(tmp_path, SPEC, 32) as writer:
+        for _ in range(3):
+            writer.append(walk(7, 40)[0])
+    starts = pick_starts(Dataset(tmp_path), length=6, count=3)
+    assert len({start.name for start in starts}) == 3
 
 
 def test_data_with_too_short_episodes_gives_no_clips_and_no_sheet(data, tmp_path):
