@@ -20,7 +20,7 @@ def pick_starts(dataset: Dataset, length: int, count: int) -> list[Start]:
 
     The choice depends on the dataset alone: clips are not picked by how well they dream.
     """
-    starts = []
+    starts: list[Start] = []
     long = [i for i, info in enumerate(dataset.episodes) if info.length > 2 * length]
     for index in np.linspace(0, len(long) - 1, min(count, len(long))).round().astype(int):
         episode = dataset.load(long[index])
