@@ -79,7 +79,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         """
         before, after = latents[:, :-1], latents[:, 1:]
         variance = latents.square().mean(dim=(0, 1, 3, 4))
-        carry = (before * after).mean(dim=(0, 1, 3, 4)) / variance
+        carry = (before * after).mean(dim=(0, 1, 3, 4)) / variance.clamp(min=1e-9)
         self.carry.copy_(carry[:, None, None])
         surprise = variance * (1 - carry.square())
         self.surprise.copy_(surprise.clamp(min=1e-3)[:, None, None])
