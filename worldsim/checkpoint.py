@@ -76,6 +76,7 @@ class Checkpoint:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         copy.deepcopy(self.network).half().save_pretrained(partial / "transformer")
+        _forget_origin(partial / "transformer")
         save_codec(partial / "codec", self.codec)
         self.tokenizer.save(partial)
         worlds = {name: spec.to_dict() for name, spec in self.worlds.items()}
@@ -115,6 +116,7 @@ def weights_id(folder: str | Path | None = None) -> str:
 def save_codec(folder: Path, codec: Codec) -> None:
     """Write a codec and, in ``kind.json``, which one it is."""
     codec.save_pretrained(folder)
+    _forget_origin(folder)
     kind = next(name for name, kind in CODECS.items() if isinstance(codec, kind))
     (folder / "kind.json").write_text(json.dumps(kind))
 
@@ -161,6 +163,14 @@ def replace_folder(new: Path, old: Path) -> None:
         os.replace(old, retired)
     os.replace(new, old)
     shutil.rmtree(retired, ignore_errors=True)
+
+
+def _forget_origin(folder: Path) -> None:
+    """Drop the folder a part was loaded from: it is a path of somebody's machine."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    _write(path, config)
 
 
 def _retired(folder: Path) -> Path:

@@ -204,3 +204,10 @@ def test_weights_of_another_size_and_missing_ones_are_refused(folder):
 def test_a_folder_that_is_not_there_says_how_to_get_one(tmp_path):
     with pytest.raises(WorldsimError, match="no checkpoint at .*nowhere.*worldsim train"):
         Checkpoint.load(tmp_path / "nowhere")
+
+
+def test_a_saved_checkpoint_names_no_folder_of_the_machine_it_came_from(tmp_path):
+    make_checkpoint().save(tmp_path / "first")
+    Checkpoint.load(tmp_path / "first").save(tmp_path / "second")
+    for config in (tmp_path / "second").glob("*/config.json"):
+        assert str(tmp_path) not in config.read_text()
