@@ -54,8 +54,18 @@ class RolloutConfig:
 
     window: int = 16
     base_level: float = 0.02
-    num_steps: int = 4
+    num_steps: int = 2
     shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse values with which nothing can be drawn."""
+        counts = all(type(n) is int and 1 <= n <= 1024 for n in (self.window, self.num_steps))
+        numbers = all(type(x) in (int, float) for x in (self.base_level, self.shift))
+        if not (counts and numbers and 0 <= self.base_level < 1 and 0 < self.shift <= 100):
+            raise WorldsimError(
+                f"{self} cannot be: window and num_steps are whole numbers from 1, base_level is "
+                "in [0, 1), shift above 0"
+            )
 
 
 @dataclass

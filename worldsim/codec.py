@@ -75,6 +75,17 @@ class ConvCodec(ModelMixin, ConfigMixin):
         side = self.config.image_size // (self.fold * 2 ** (len(self.config.widths) - 1))
         return self.config.latent_channels, side, side
 
+    @property
+    def cell(self) -> int:
+        """Pixels a latent cell stands for by matrix alone; 1, as this codec is not linear."""
+        return 1
+
+    def canvas(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return matrices and mean that change nothing; see `PatchCodec.canvas`."""
+        c = self.config.latent_channels
+        eye = torch.eye(c, device=self.device)
+        return eye, eye, torch.zeros(c, device=self.device)
+
     def encode(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, c, h, w), normalised."""
         return (self._encode(frames) - self.latents_mean) / self.latents_std
@@ -158,6 +169,15 @@ class PatchCodec(ModelMixin, ConfigMixin):
         """(c, h, w)."""
         side = self.config.image_size // self.config.fold
         return self.config.keep, side, side
+
+    @property
+    def cell(self) -> int:
+        """Pixels along each side that a latent cell stands for by matrix alone."""
+        return self.config.fold
+
+    def canvas(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what draws a cell's pixels, ``(c, v)``, reads them, ``(v, c)``, and their mean."""
+        return self.scale[:, None] * self.basis.mT, self.basis / self.scale, self.mean
 
     def encode(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, c, h, w)."""

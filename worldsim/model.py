@@ -14,6 +14,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from worldsim.attention import Attend, frame_positions, rotary_angles, rotate, text_positions
+from worldsim.motion import Motion
 
 
 class WorldTransformer(ModelMixin, ConfigMixin):
@@ -28,9 +29,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: c of the codec.
         latent_size: h = w of the codec.
         patch: Latent cells per token along each side; ``(latent_size / patch)²`` tokens a frame.
+        cell: Pixels along each side of a latent cell where the codec is linear, else 1; see
+            `Motion`.
     """
 
-    carry: Tensor
     surprise: Tensor
 
     @register_to_config
@@ -44,6 +46,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: int = 16,
         latent_size: int = 8,
         patch: int = 2,
+        cell: int = 1,
     ):
         super().__init__()
         if width % 64 or latent_size % patch:
@@ -51,28 +54,30 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
-        # What the frame before says of each latent channel of the next; see `_velocity`.
-        self.register_buffer("carry", torch.ones(latent_channels, 1, 1))
+        self.motion = Motion(latent_channels, latent_size, cell)
+        # How wrong the frame before is about the next one, by latent channel; see `_velocity`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
         self.image_in = nn.Linear(2 * values, width)
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
-        self.level = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+        self.said_norm = nn.RMSNorm(width)
+        self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(Block(width, text_hidden, image_hidden) for _ in range(depth))
         self.text_norm = nn.RMSNorm(width)
         self.image_norm = nn.RMSNorm(width)
         self.text_out = nn.Linear(width, vocab_size, bias=False)
-        self.image_out = nn.Linear(width, values)
+        self.image_out = nn.Linear(width, values + patch * patch * (2 * self.motion.spots**2 + 1))
+        self.sweep_out = nn.Linear(width, 2 * len(self.motion.fields))
+        nn.init.zeros_(self.sweep_out.weight)
+        nn.init.zeros_(self.sweep_out.bias)
         nn.init.normal_(self.words.weight, std=0.02)
         nn.init.zeros_(self.text_out.weight)
         nn.init.zeros_(self.image_out.weight)
         nn.init.zeros_(self.image_out.bias)
 
     @torch.no_grad()
-    def fit_prior(self, latents: Tensor) -> None:
-        """Measure how each channel follows from its value in the frame before.
-
-        Sets `carry`, the correlation, and `surprise`, the variance left over.
+    def fit_surprise(self, latents: Tensor) -> None:
+        """Measure how far each channel is from its value in the frame before, at best linearly.
 
         Args:
             latents: ``(B, T, c, h, w)`` of recorded play.
@@ -80,7 +85,6 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         before, after = latents[:, :-1], latents[:, 1:]
         variance = latents.square().mean(dim=(0, 1, 3, 4))
         carry = (before * after).mean(dim=(0, 1, 3, 4)) / variance.clamp(min=1e-9)
-        self.carry.copy_(carry[:, None, None])
         surprise = variance * (1 - carry.square())
         self.surprise.copy_(surprise.clamp(min=1e-3)[:, None, None])
 
@@ -96,9 +100,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         text_index: Tensor,
         frames: Tensor,
         previous: Tensor,
+        said: Tensor,
         levels: Tensor,
         frame_time: Tensor,
         attend: Attend,
+        num_history: int = 0,
     ) -> tuple[Tensor, Tensor]:
         """Run the network once.
 
@@ -108,16 +114,18 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text_index: ``(B, L)`` place of a token within the text of its step.
             frames: ``(B, F, c, h, w)`` latents, noisy to the degree `levels` says.
             previous: ``(B, F, c, h, w)`` latents of the frame before, zeros where there is none.
+            said: ``(B, F, D)`` the last words before each frame, see `hear`.
             levels: ``(B, F)`` in [0, 1]; 0 is clean, 1 is pure noise.
             frame_time: ``(B, F)`` step of every frame.
             attend: What sees what; text first, then the frames' tokens.
+            num_history: Frames at the front that are only looked at, H.
 
         Returns:
-            Logits ``(B, L, vocab)`` and velocities ``(B, F, c, h, w)`` (noise minus clean).
+            Logits ``(B, L, vocab)`` and velocities ``(B, F - H, c, h, w)`` (noise minus clean).
         """
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
-        image = self._embed_frames(frames, previous, levels)
+        image = self._embed_frames(frames, previous, said, levels)
         positions = torch.cat(
             [text_positions(text_time, text_index), frame_positions(frame_time, self.grid)], dim=1
         )
@@ -125,39 +133,67 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         for layer, block in enumerate(self.blocks):
             text, image = block(text, image, angles, layer, attend)
         logits = self.text_out(self.text_norm(text)) if num_text else text
-        out = self._unpatch(self.image_out(self.image_norm(image)), frames.shape)
-        return logits, self._velocity(out, frames, previous, levels)
+        if num_history == frames.shape[1]:
+            return logits, frames[:, num_history:]
+        image = self.image_norm(image[:, num_history * self.num_tokens :])
+        rest = (x[:, num_history:] for x in (frames, previous, levels))
+        return logits, self._velocity(image, *rest)
 
-    def _velocity(self, out: Tensor, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:
-        """Correct the best linear guess of the clean frame and turn it into a velocity.
+    def _velocity(self, image: Tensor, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:
+        """Correct the best guess of the clean frame and turn it into a velocity.
 
-        The noisy frame and the frame before are two measurements of the clean one; weighing them
-        by their precision is left to arithmetic, so that neither the noise nor what stands still
-        has to pass through the transformer. This is the preconditioning of Karras et al. 2022
-        (EDM) with the previous frame as a prior.
+        The noisy frame and the frame before, moved, are two measurements of the clean one;
+        weighing them by their precision is left to arithmetic, so that neither the noise nor
+        what has been seen already has to pass through the transformer. How far the moved frame
+        is to be doubted is for the network to say, cell by cell. This is the preconditioning of
+        Karras et al. 2022 (EDM) with the moved frame as a prior.
         """
+        c, spots = frames.shape[2], self.motion.spots
+        out = self.image_out(image)
+        correction, flow, doubt = (
+            self._unpatch(x, frames.shape[1])
+            for x in out.split([self.patch**2 * n for n in (c, 2 * spots**2, 1)], dim=-1)
+        )
+        whole = image.unflatten(1, (-1, self.num_tokens)).mean(dim=2)
+        flow = F.pixel_shuffle(flow, spots) + self.motion.sweep(self.sweep_out(whole))
+        moved = self.motion(previous, flow).to(out.dtype)
         level = levels.to(out.dtype).clamp(min=1e-3)[:, :, None, None, None]
-        prior = self.surprise.to(out.dtype)
+        prior = self.surprise.to(out.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
-        guess = variance / prior * self.carry * previous + seen * frames
-        return (frames - guess - variance.sqrt() * out) / level
+        guess = variance / prior * moved + seen * frames
+        return (frames - guess - variance.sqrt() * correction) / level
 
-    def _embed_frames(self, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:
+    def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:
+        """Add up words, so that a frame need not search the text for what leads to it.
+
+        Args:
+            text_ids: ``(B, L)``.
+            heard: ``(B, F, L)``, 1 where a token belongs to a frame.
+
+        Returns:
+            ``(B, F, D)``.
+        """
+        words = self.words(text_ids)
+        return heard.to(words.dtype) @ words
+
+    def _embed_frames(
+        self, frames: Tensor, previous: Tensor, said: Tensor, levels: Tensor
+    ) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""
         both = torch.cat([frames, previous], dim=2)
         b, f, c, h, w = both.shape
         p, g = self.patch, self.grid
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
         tokens = tokens.reshape(b, f, g * g, c * p * p)
-        level = self.level(_waves(levels).to(tokens.dtype))
-        return (self.image_in(tokens) + self.cells + level[:, :, None]).flatten(1, 2)
+        about = torch.cat([_waves(levels).to(tokens.dtype), self.said_norm(said)], dim=-1)
+        return (self.image_in(tokens) + self.cells + self.about(about)[:, :, None]).flatten(1, 2)
 
-    def _unpatch(self, tokens: Tensor, shape: torch.Size) -> Tensor:
-        """(B, F * N, values) -> (B, F, c, h, w)."""
-        b, f, c, h, w = shape
+    def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:
+        """(B, F * N, values * p * p) -> (B, F, values, h, w)."""
         p, g = self.patch, self.grid
-        return tokens.view(b, f, g, g, c, p, p).permute(0, 1, 4, 2, 5, 3, 6).reshape(shape)
+        tokens = tokens.unflatten(1, (num_frames, g, g)).unflatten(-1, (-1, p, p))
+        return tokens.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4)
 
 
 class Block(nn.Module):

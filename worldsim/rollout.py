@@ -16,6 +16,7 @@ from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
 from worldsim.sampler import denoise
+from worldsim.sequence import FIRST_WORD
 from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
 
 STEP_TEXT = 8  # answer, mark and the longest action; a sentence takes the room of older frames
@@ -62,6 +63,7 @@ class Rollout:
         self.answer = torch.zeros(lanes, **numbers)  # what the world said after the newest frame
         self.newest = torch.zeros(lanes, *latent_shape, device=self.device)
         self.before = torch.zeros_like(self.newest)
+        self.said = torch.zeros(lanes, size.width, device=self.device)  # the last words
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -69,7 +71,7 @@ class Rollout:
     def forget(self, lanes: Tensor) -> None:
         """Empty some lanes ``(B,)``."""
         self.ring.forget(lanes)
-        for state in (self.order, self.time, self.newest, self.before):
+        for state in (self.order, self.time, self.newest, self.before, self.said):
             state[lanes] = 0
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
@@ -99,6 +101,8 @@ class Rollout:
 
         def velocity(latents: Tensor, level: float) -> Tensor:
             nonlocal text
+            if text is not None:
+                self._hear(lanes, text)
             velocities = self._pass(lanes, text, latents, level)[1]
             if text is not None:
                 self._keep(lanes, text)
@@ -129,15 +133,16 @@ class Rollout:
 
     def state(self) -> tuple[Tensor, ...]:
         """Return copies of everything that changes."""
-        mine = (self.order, self.time, self.answer, self.newest, self.before)
-        return (*self.ring.state(), *(x.clone() for x in mine))
+        return (*self.ring.state(), *(x.clone() for x in self._mine()))
 
     def load(self, state: tuple[Tensor, ...]) -> None:
         """Go back to a `state`."""
         self.ring.load(state[:4])
-        mine = (self.order, self.time, self.answer, self.newest, self.before)
-        for value, saved in zip(mine, state[4:], strict=True):
+        for value, saved in zip(self._mine(), state[4:], strict=True):
             value.copy_(saved)
+
+    def _mine(self) -> tuple[Tensor, ...]:
+        return (self.order, self.time, self.answer, self.newest, self.before, self.said)
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
         """Put the world's last answer before what is done next; the mark has place 0."""
@@ -153,8 +158,16 @@ class Rollout:
         )
 
     def _read(self, lanes: Tensor, text: Words) -> None:
+        self._hear(lanes, text)
         self._pass(lanes, text, None, 0.0)
         self._keep(lanes, text)
+
+    def _hear(self, lanes: Tensor, text: Words) -> None:
+        """Remember words, if there are any, until others are said."""
+        places = torch.arange(text.ids.shape[1], device=self.device) + text.first
+        words = text.valid.bool() & (places >= FIRST_WORD)
+        said = self.network.hear(text.ids.long(), words[:, None])[:, 0].float()
+        self.said[lanes] = torch.where(words.any(dim=1, keepdim=True), said, self.said[lanes])
 
     def _keep(self, lanes: Tensor, text: Words) -> None:
         counts = text.valid.sum(dim=1)
@@ -197,6 +210,8 @@ class Rollout:
         logits, velocity = self.network(
             ids, text_time, (place + text.first).expand(b, len(place)),
             frames.to(dtype), previous.to(dtype),
+            self.said[lanes][:, None][:, : frames.shape[1]].to(dtype),
             torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
+            num_history=frames.shape[1] if frame_first else 0,
         )  # fmt: skip
-        return logits, velocity[:, 0].float() if latents is not None else velocity
+        return logits, velocity.flatten(0, 1).float()

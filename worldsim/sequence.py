@@ -20,6 +20,7 @@ from worldsim.text import TextTokenizer
 
 IGNORE = -100  # no loss on this position
 PADDING = -1  # document number of empty slots
+FIRST_WORD = 2  # place of the first word within a step: the mark and the answer come before
 
 
 @dataclass

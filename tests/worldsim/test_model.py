@@ -23,7 +23,8 @@ def inputs(num_text=3, num_frames=2, seed=0):
     place = torch.arange(num_text).expand(2, -1)
     levels = torch.rand(2, num_frames, generator=generator)
     time = torch.arange(num_frames).expand(2, -1)
-    return ids, torch.zeros_like(place), place, frames, previous, levels, time, everyone
+    said = torch.randn(2, num_frames, 64, generator=generator)
+    return ids, torch.zeros_like(place), place, frames, previous, said, levels, time, everyone
 
 
 def awake(seed=0):
@@ -45,7 +46,7 @@ def test_logits_and_velocities_have_the_shapes_of_text_and_frames(num_text, num_
 def test_everything_that_goes_in_matters():
     network, given = awake(), inputs()
     logits, velocity = network(*given)
-    for place in range(7):
+    for place in range(8):
         changed = list(given)
         changed[place] = (
             given[place] + 1 if given[place].dtype == torch.long else given[place] + 0.1
@@ -68,29 +69,61 @@ def test_text_and_frames_have_feed_forwards_of_their_own():
 
 @pytest.mark.parametrize("level", [0.02, 0.3, 0.9, 1.0])
 def test_an_untrained_network_says_the_best_guess_from_noise_and_previous_frame(level):
-    """Given clean ~ N(carry * previous, surprise) and noise on it, its mean is arithmetic."""
+    """Given clean ~ N(previous, surprise) and noise on it, its mean is arithmetic."""
     network = WorldTransformer(**SIZES)
     network.surprise.fill_(0.25)
-    network.carry.fill_(0.8)
-    ids, text_time, place, noisy, previous, levels, time, attend = inputs()
+    ids, text_time, place, noisy, previous, said, levels, time, attend = inputs()
     levels = torch.full_like(levels, level)
-    velocity = network(ids, text_time, place, noisy, previous, levels, time, attend)[1]
+    velocity = network(ids, text_time, place, noisy, previous, said, levels, time, attend)[1]
     keep = 1 - level
     precision = 1 / 0.25 + keep**2 / level**2
-    mean = (0.8 * previous / 0.25 + noisy * keep / level**2) / precision
-    torch.testing.assert_close(noisy - level * velocity, mean, rtol=1e-4, atol=1e-5)
+    mean = (previous / 0.25 + noisy * keep / level**2) / precision
+    torch.testing.assert_close(noisy - level * velocity, mean, rtol=1e-4, atol=1e-4)
 
 
-def test_the_prior_is_how_each_channel_follows_from_the_frame_before():
+@pytest.mark.parametrize(("doubt", "nearer"), [(-7.0, "previous"), (3.0, "noisy")])
+def test_doubt_weighs_the_frame_before_against_the_noisy_one(doubt, nearer):
+    network = WorldTransformer(**SIZES)
+    with torch.no_grad():
+        network.image_out.bias[-(network.patch**2) :] = doubt
+    ids, text_time, place, noisy, previous, said, levels, time, attend = inputs()
+    levels = torch.full_like(levels, 0.3)
+    velocity = network(ids, text_time, place, noisy, previous, said, levels, time, attend)[1]
+    guess = noisy - 0.3 * velocity
+    distance = {
+        "previous": (guess - previous).abs().mean(),
+        "noisy": (guess - noisy / 0.7).abs().mean(),
+    }
+    assert min(distance, key=distance.get) == nearer
+    assert distance[nearer] < 0.1
+
+
+def test_the_surprise_is_what_the_frame_before_leaves_open():
     network, generator = WorldTransformer(**SIZES), torch.Generator().manual_seed(0)
     carry, latents = torch.tensor([0.0, 0.5, 0.9]).view(3, 1, 1), []
     latents.append(torch.randn(200, 3, 4, 4, generator=generator))
     for _ in range(5):
         news = torch.randn(200, 3, 4, 4, generator=generator)
         latents.append(carry * latents[-1] + (1 - carry**2).sqrt() * news)
-    network.fit_prior(torch.stack(latents, dim=1))
-    torch.testing.assert_close(network.carry, carry, rtol=0, atol=0.05)
+    network.fit_surprise(torch.stack(latents, dim=1))
     torch.testing.assert_close(network.surprise, 1 - carry**2, rtol=0, atol=0.05)
+
+
+def test_frames_that_are_only_history_get_no_velocity():
+    network, given = awake(), inputs(num_frames=3)
+    logits, velocity = network(*given)
+    same, later = network(*given, num_history=1)
+    assert torch.equal(same, logits)
+    torch.testing.assert_close(later, velocity[:, 1:])
+    assert network(*given, num_history=3)[1].shape[1] == 0
+
+
+def test_words_heard_are_added_up():
+    network = awake()
+    ids, heard = torch.tensor([[3, 4, 5]]), torch.tensor([[[1, 0, 1], [0, 0, 0]]])
+    words = network.words.weight
+    expected = torch.stack([words[3] + words[5], torch.zeros(64)])[None]
+    torch.testing.assert_close(network.hear(ids, heard), expected)
 
 
 def test_patches_are_put_back_where_they_were_taken():
@@ -98,7 +131,7 @@ def test_patches_are_put_back_where_they_were_taken():
     frames = torch.randn(2, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     b, f, c, h, w = frames.shape
     tokens = frames.view(b, f, c, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6).reshape(b, f * 4, -1)
-    assert torch.equal(network._unpatch(tokens, frames.shape), frames)
+    assert torch.equal(network._unpatch(tokens, f), frames)
 
 
 def test_a_saved_network_computes_the_same(tmp_path):

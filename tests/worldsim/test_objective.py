@@ -4,7 +4,7 @@ import torch
 
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.model import WorldTransformer
-from worldsim.objective import Batch, ObjectiveConfig, WorldObjective, mix
+from worldsim.objective import Batch, ObjectiveConfig, WorldObjective, _heard, mix
 from worldsim.sequence import PADDING, Window, pack, simulate
 
 STEPS = 3
@@ -44,7 +44,8 @@ def make_batch(checkpoint, seeds=(0, 1), rows=1, seed=0):
     noise = torch.randn(2, *packed.latents.shape, generator=generator)
     levels = torch.rand(2, *packed.frame_doc.shape, generator=generator)
     arrays = [torch.from_numpy(x) for x in packed]
-    return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2)
+    dreamed = torch.zeros(levels.shape[1:], dtype=torch.bool)
+    return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2, dreamed)
 
 
 def moved(objective, batch, **changes):
@@ -149,3 +150,57 @@ def test_one_batch_can_be_learnt_by_heart(checkpoint):
     assert all(torch.isfinite(x["loss"]) for x in losses)
     assert losses[-1]["text"] < 0.2 * losses[0]["text"]
     assert losses[-1]["flow"] < 0.7 * losses[0]["flow"]
+
+
+def test_a_frame_hears_the_last_words_before_it_and_no_marks(checkpoint):
+    """Marks and answers are not words; frames after the last words still hear them."""
+    tokenizer = checkpoint.tokenizer
+    window = make_window(checkpoint)
+    window.actions[1] = tokenizer.encode("forward turn left")
+    example = simulate(window, tokenizer, 40, [True, True, False])
+    rows, _ = pack([example], 1, 40, 5, tokenizer.pad)
+    arrays = [torch.from_numpy(x) for x in rows]
+    heard = _heard(Batch(*arrays, *[arrays[0]] * 5))
+    said = [arrays[0][0][mask].tolist() for mask in heard[0]]
+    assert said == [[], window.actions[0], window.actions[1], window.actions[1], []]
+
+
+def test_words_of_one_example_are_not_heard_in_another(checkpoint):
+    batch = make_batch(checkpoint)
+    heard, doc = _heard(batch), batch.frame_doc[0]
+    for frame in range(heard.shape[1]):
+        assert set(batch.text_doc[0][heard[0, frame]].tolist()) <= {int(doc[frame])}
+
+
+def test_dreamed_history_is_the_networks_own_guess(checkpoint, objective):
+    """Frames not marked stay real, and the first frame of an example has nothing to guess from."""
+    batch = make_batch(checkpoint, rows=2)
+    dreamed = torch.zeros_like(batch.dreamed)
+    dreamed[1] = True
+    seen = objective._remember(batch._replace(dreamed=dreamed))
+    pure = batch._replace(levels=torch.ones_like(batch.levels))
+    guess = batch.noise - objective.predict(pure)[1]
+    assert torch.equal(seen[0], batch.latents[0]) and torch.equal(seen[1, 0], batch.latents[1, 0])
+    torch.testing.assert_close(seen[1, 1 : STEPS + 1], guess[1, 1 : STEPS + 1])
+    assert torch.equal(objective._remember(batch), batch.latents)
+
+
+def test_what_history_shows_is_not_what_is_aimed_at(checkpoint, objective):
+    batch = make_batch(checkpoint, rows=2)
+    real = objective(batch)[1]["flow"]
+    dreaming = objective(batch._replace(dreamed=torch.ones_like(batch.dreamed)))[1]["flow"]
+    assert dreaming != real
+    last = STEPS  # nothing is drawn after the last frame, so how history shows it is no matter
+    dreamed = torch.zeros_like(batch.dreamed)
+    dreamed[:, last] = True
+    same = objective(batch._replace(dreamed=dreamed))[1]["flow"]
+    torch.testing.assert_close(same, real, rtol=1e-4, atol=1e-5)
+
+
+def test_a_frame_with_nothing_before_it_counts_a_tenth(checkpoint, objective):
+    batch = make_batch(checkpoint, rows=2)
+    velocity = objective.predict(batch)[1]
+    error = (velocity - (batch.noise - batch.latents)).square().mean(dim=(2, 3, 4))
+    weight = torch.tensor([0.1, 1.0, 1.0, 1.0, 0.0]).expand_as(error)
+    expected = (error * weight).sum() / weight.sum()
+    torch.testing.assert_close(objective(batch)[1]["flow"], expected)

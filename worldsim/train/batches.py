@@ -6,6 +6,7 @@ killed one would have seen.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ class BatchConfig:
         pure_share: Share of frames that start from (almost) nothing but noise.
         history_level: Most noise on history; half of the frames have none but the base level.
         base_level: The noise every history frame has, also in a rollout.
+        balance: How much likelier windows with rare actions are: a step counts for the frequency
+            of its action to the power of minus this; 0 makes every place equally likely.
+        dream_share: Share of rows whose history turns, at some frame, into the model's guesses.
+        dream_from: Step from which on there are such rows; guesses are worth nothing earlier.
     """
 
     rows: int = 16
@@ -46,11 +51,14 @@ class BatchConfig:
     watch_share: float = 0.05
     prompt_share: float = 0.1
     action_drop: float = 0.05
-    level_mean: float = 0.4
-    level_std: float = 1.2
-    pure_share: float = 0.1
+    level_mean: float = 1.0
+    level_std: float = 1.4
+    pure_share: float = 0.25
     history_level: float = 0.1
     base_level: float = 0.02
+    balance: float = 0.0
+    dream_share: float = 0.33
+    dream_from: int = 500
 
 
 class Batches:
@@ -75,6 +83,7 @@ class Batches:
             )
         starts = [len(t.actions) - config.window + 2 for t in self.tracks]
         self._ends = np.cumsum(starts)
+        self._chances = np.cumsum(self._rarity())
         prompt = tokenizer.encode(description)
         self._prompt = prompt if len(prompt) < config.text_length // 2 else []
 
@@ -84,7 +93,7 @@ class Batches:
         config = self.config
         examples = [self._example(rng) for _ in range(config.rows)]
         rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
-        return self.with_noise(rows, rng)
+        return self.with_noise(rows, rng, dreams=step >= config.dream_from)
 
     def from_step(self, step: int) -> Iterator[Batch]:
         """Yield the batches of ``step, step + 1, …``, each prepared while the last is in use."""
@@ -100,8 +109,8 @@ class Batches:
         rng = np.random.default_rng(self.seed)
         return torch.from_numpy(np.stack([self._window(rng).latents for _ in range(num)]))
 
-    def with_noise(self, rows: Rows, rng: np.random.Generator) -> Batch:
-        """Draw noise and levels for packed rows."""
+    def with_noise(self, rows: Rows, rng: np.random.Generator, dreams: bool = False) -> Batch:
+        """Draw noise and levels for packed rows, and which history is dreamed."""
         config, shape = self.config, rows.frame_doc.shape
         levels = 1 / (1 + np.exp(-rng.normal(config.level_mean, config.level_std, shape)))
         pure = rng.random(shape) < config.pure_share
@@ -109,7 +118,11 @@ class Batches:
         history = rng.uniform(0, config.history_level, shape) * (rng.random(shape) < 0.5)
         history = np.maximum(history, config.base_level)
         noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
-        arrays = (*rows, *noise, levels.astype(np.float32), history.astype(np.float32))
+        turns = rng.integers(1, config.window, (config.rows, 1))
+        dreamed = (np.arange(config.window) >= turns) & dreams
+        dreamed[round(config.dream_share * config.rows) :] = False
+        levels, history = levels.astype(np.float32), history.astype(np.float32)
+        arrays = (*rows, *noise, levels, history, dreamed)
         return Batch(*map(torch.from_numpy, arrays))
 
     def _example(self, rng: np.random.Generator) -> Example:
@@ -123,9 +136,22 @@ class Batches:
         prompt = self._prompt if rng.random() < config.prompt_share else ()
         return simulate(window, self.tokenizer, config.text_length, keep, prompt)
 
+    def _rarity(self) -> np.ndarray:
+        """Weigh every place at which a window may begin."""
+        steps = self.config.window - 1
+        counts = Counter(tuple(action) for track in self.tracks for action in track.actions)
+        total = counts.total()
+        weights = []
+        for track in self.tracks:
+            step = [(counts[tuple(a)] / total) ** -self.config.balance for a in track.actions]
+            sums = np.cumsum([0.0, *step])
+            weights.append(sums[steps:] - sums[:-steps])
+        return np.concatenate(weights)
+
     def _window(self, rng: np.random.Generator) -> Window:
-        """Cut a window anywhere in the data, every place equally likely."""
-        place = int(rng.integers(self._ends[-1]))
+        """Cut a window anywhere in the data, places with rare actions more often."""
+        chance = rng.random() * self._chances[-1]
+        place = int(np.searchsorted(self._chances, chance, side="right"))
         index = int(np.searchsorted(self._ends, place, side="right"))
         first = place - (self._ends[index - 1] if index else 0)
         return self.tracks[index].window(self.latents, int(first), self.config.window - 1)

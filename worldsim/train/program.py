@@ -99,7 +99,8 @@ def train(config: TrainConfig) -> None:
     )
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
-    network.fit_prior(batches.sample_latents(num=128))
+    network.fit_surprise(batches.sample_latents(num=128))
+    network.motion.fit(*codec.canvas())
     checkpoint = Checkpoint(
         network=network,
         codec=codec,
@@ -178,7 +179,7 @@ def _network(config: TrainConfig, codec: Codec, tokenizer: TextTokenizer) -> Wor
                 f"({channels}, {side}, {side}): add codec_from={config.init_from}"
             )
         return network
-    sizes = asdict(config.model) | {"vocab_size": len(tokenizer)}
+    sizes = asdict(config.model) | {"vocab_size": len(tokenizer), "cell": codec.cell}
     try:
         return WorldTransformer(latent_channels=channels, latent_size=side, **sizes)
     except ValueError as error:

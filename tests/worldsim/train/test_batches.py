@@ -81,6 +81,31 @@ def test_noise_has_a_level_for_every_frame_and_history_never_none(tokenizer):
     assert abs(noise.mean()) < 0.05 and abs(noise.std() - 1) < 0.05
 
 
+def test_history_turns_into_dreams_in_a_share_of_the_rows_from_a_step_on(tokenizer):
+    batches = make(tokenizer, dream_share=0.5, dream_from=10)
+    assert not batches(9).dreamed.any()
+    drawn = torch.stack([batches(step).dreamed for step in range(10, 40)])
+    assert drawn[:, :2].any(dim=2).all() and not drawn[:, 2:].any()
+    assert not drawn[..., 0].any() and drawn[:, :2, -1].all()
+    assert (drawn[..., 1:] >= drawn[..., :-1]).all(), "once dreaming, always dreaming"
+
+
+def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
+    """One of seven places sees the only left turn; weighed by rarity it has half of the draws."""
+    plain = make(tokenizer)
+    plain.tracks[1].actions[-1] = tokenizer.encode("turn left")
+
+    def share(balance):
+        config = replace(CONFIG, balance=balance)
+        batches = Batches(plain.latents, plain.tracks, tokenizer, "a small maze", config, 0)
+        firsts = torch.stack([batches(step).latents[:, 0, 0, 0, 0] for step in range(200)])
+        return float((firsts == 10).float().mean())
+
+    assert share(0.0) == pytest.approx(1 / 7, abs=0.04)
+    weight = 3 * 13 / 12 + 13  # three steps forward, twelve of thirteen, and the turn
+    assert share(1.0) == pytest.approx(weight / (weight + 6 * 4 * 13 / 12), abs=0.05)
+
+
 def words(batch, tokenizer, row):
     return tokenizer.decode(batch.text_ids[row].tolist())
 
