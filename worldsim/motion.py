@@ -70,8 +70,10 @@ class Motion(nn.Module):
             flow: ``(B, F, 2, k h, k w)``, right and down, in cells; k spots along a cell's side.
         """
         b, f = latents.shape[:2]
+        # In float32 whatever the network's type: sixteen bits cannot tell neighbouring pixels.
+        draw, read, blank = self.draw.float(), self.read.float(), self.blank.float()
         cells = latents.float().flatten(0, 1).movedim(1, -1)
-        picture = F.pixel_shuffle((cells @ self.draw + self.blank).movedim(-1, 1), self.cell)
+        picture = F.pixel_shuffle((cells @ draw + blank).movedim(-1, 1), self.cell)
         shift = F.interpolate(flow.float().flatten(0, 1) * self.cell, size=picture.shape[-2:],
                               mode="bilinear", align_corners=False)  # fmt: skip
         middle = torch.arange(self.side, device=latents.device) + 0.5
@@ -80,4 +82,4 @@ class Motion(nn.Module):
         # Bicubic: a picture moved a hundred times over must not melt.
         moved = F.grid_sample(picture, where, "bicubic", "border", align_corners=False)
         values = F.pixel_unshuffle(moved, self.cell).movedim(1, -1)
-        return ((values - self.blank) @ self.read).movedim(-1, 1).unflatten(0, (b, f))
+        return ((values - blank) @ read).movedim(-1, 1).unflatten(0, (b, f))

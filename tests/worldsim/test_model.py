@@ -134,6 +134,17 @@ def test_patches_are_put_back_where_they_were_taken():
     assert torch.equal(network._unpatch(tokens, f), frames)
 
 
+def test_a_network_in_16_bits_computes_about_the_same():
+    """What a GPU, or a CPU with bfloat16 products, runs."""
+    ids, text_time, place, *real, time, attend = inputs()
+    half = [x.bfloat16() for x in real]
+    logits, velocity = awake()(ids, text_time, place, *real, time, attend)
+    less = awake().bfloat16()(ids, text_time, place, *half, time, attend)
+    for mine, theirs in zip((logits, velocity), less, strict=True):
+        assert theirs.dtype == torch.bfloat16
+        assert (mine - theirs.float()).abs().mean() < 0.1 * mine.abs().mean()
+
+
 def test_a_saved_network_computes_the_same(tmp_path):
     network = awake()
     network.save_pretrained(tmp_path)
