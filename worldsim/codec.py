@@ -94,6 +94,10 @@ class ConvCodec(ModelMixin, ConfigMixin):
         """(B, c, h, w), normalised -> (B, 3, H, W), about [-1, 1]."""
         return self._decode(latents * self.latents_std + self.latents_mean)
 
+    def sketch(self, latents: Tensor) -> Tensor:
+        """Decode; here nothing can be left out."""
+        return self.decode(latents)
+
     def loss(self, frames: Tensor, noise: Tensor, distance: Distance) -> tuple[Tensor, dict]:
         """Return the reconstruction loss on frames ``(B, 3, H, W)`` and detached logs.
 
@@ -186,11 +190,15 @@ class PatchCodec(ModelMixin, ConfigMixin):
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, c, h, w) -> (B, 3, H, W)."""
-        patches = (latents.movedim(1, -1) * self.scale) @ self.basis.mT + self.mean
-        frames = F.pixel_shuffle(patches.movedim(-1, 1), self.config.fold)
+        frames = self.sketch(latents)
         if self.retoucher is None:
             return frames
         return frames + F.pixel_shuffle(self.retoucher(F.pixel_unshuffle(frames, 2)), 2)
+
+    def sketch(self, latents: Tensor) -> Tensor:
+        """Decode by matrix alone, as pictures are compared while the transformer is trained."""
+        patches = (latents.movedim(1, -1) * self.scale) @ self.basis.mT + self.mean
+        return F.pixel_shuffle(patches.movedim(-1, 1), self.config.fold)
 
     def loss(self, frames: Tensor, noise: Tensor, distance: Distance) -> tuple[Tensor, dict]:
         """Return the loss of decoding slightly wrong latents; arguments as in `ConvCodec.loss`."""

@@ -56,7 +56,7 @@ def one_step_flow_loss(
     arrays += [torch.randn(shape, generator=generator) for _ in range(2)]
     arrays += [torch.rand(shape[:2], generator=generator)]
     arrays += [torch.full(shape[:2], rollout.base_level)]
-    arrays += [torch.zeros(shape[:2], dtype=torch.bool)]
+    arrays += [torch.zeros(shape[:2], dtype=torch.long)]
     batch = Batch(*(x.to(network.device) for x in arrays))
     batch = batch._replace(latents=batch.latents.to(network.dtype))
     velocity = WorldObjective(network, ObjectiveConfig()).predict(batch)[1]

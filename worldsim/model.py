@@ -7,6 +7,8 @@ losses, samplers, caches or worlds. Method: Beyond Language Modeling (2603.03276
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -14,7 +16,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from worldsim.attention import Attend, frame_positions, rotary_angles, rotate, text_positions
-from worldsim.motion import Motion
+from worldsim.canvas import Canvas
+from worldsim.painter import Painter
 
 
 class WorldTransformer(ModelMixin, ConfigMixin):
@@ -30,7 +33,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_size: h = w of the codec.
         patch: Latent cells per token along each side; ``(latent_size / patch)²`` tokens a frame.
         cell: Pixels along each side of a latent cell where the codec is linear, else 1; see
-            `Motion`.
+            `Canvas`.
+        painter_width: Channels of the painter where a cell is one spot; half as many at each finer
+            size. See `Painter`.
+        plan_width: Values the painter is told about each cell.
     """
 
     surprise: Tensor
@@ -47,6 +53,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_size: int = 8,
         patch: int = 2,
         cell: int = 1,
+        painter_width: int = 96,
+        plan_width: int = 32,
     ):
         super().__init__()
         if width % 64 or latent_size % patch:
@@ -54,7 +62,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
-        self.motion = Motion(latent_channels, latent_size, cell)
+        self.canvas = Canvas(latent_channels, latent_size, cell)
+        sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
+        widths = [painter_width // 2**k for k in reversed(range(sizes))]
+        self.painter = Painter(self.canvas, plan_width, width, widths)
         # How wrong the frame before is about the next one, by latent channel; see `_velocity`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
@@ -66,14 +77,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.text_norm = nn.RMSNorm(width)
         self.image_norm = nn.RMSNorm(width)
         self.text_out = nn.Linear(width, vocab_size, bias=False)
-        self.image_out = nn.Linear(width, values + patch * patch * (2 * self.motion.spots**2 + 1))
-        self.sweep_out = nn.Linear(width, 2 * len(self.motion.fields))
-        nn.init.zeros_(self.sweep_out.weight)
-        nn.init.zeros_(self.sweep_out.bias)
-        nn.init.normal_(self.words.weight, std=0.02)
-        nn.init.zeros_(self.text_out.weight)
+        self.image_out = nn.Linear(width, patch * patch * (plan_width + 1))
         nn.init.zeros_(self.image_out.weight)
         nn.init.zeros_(self.image_out.bias)
+        nn.init.normal_(self.words.weight, std=0.02)
+        nn.init.zeros_(self.text_out.weight)
 
     @torch.no_grad()
     def fit_surprise(self, latents: Tensor) -> None:
@@ -105,7 +113,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         frame_time: Tensor,
         attend: Attend,
         num_history: int = 0,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Run the network once.
 
         Args:
@@ -121,11 +129,16 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             num_history: Frames at the front that are only looked at, H.
 
         Returns:
-            Logits ``(B, L, vocab)`` and velocities ``(B, F - H, c, h, w)`` (noise minus clean).
+            Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
+            the pictures of the frames before, moved, ``(B, F - H, v, H, W)``.
         """
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
-        image = self._embed_frames(frames, previous, said, levels)
+        about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
+        about = self.about(about)  # (B, F, D)
+        image = self._embed_frames(frames, previous) + about.repeat_interleave(
+            self.num_tokens, dim=1
+        )
         positions = torch.cat(
             [text_positions(text_time, text_index), frame_positions(frame_time, self.grid)], dim=1
         )
@@ -134,35 +147,42 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text, image = block(text, image, angles, layer, attend)
         logits = self.text_out(self.text_norm(text)) if num_text else text
         if num_history == frames.shape[1]:
-            return logits, frames[:, num_history:]
+            nothing = frames[:, num_history:]
+            return logits, nothing, nothing
         image = self.image_norm(image[:, num_history * self.num_tokens :])
-        rest = (x[:, num_history:] for x in (frames, previous, levels))
-        return logits, self._velocity(image, *rest)
+        rest = (x[:, num_history:] for x in (frames, previous, levels, about))
+        return logits, *self._draw(image, *rest)
 
-    def _velocity(self, image: Tensor, frames: Tensor, previous: Tensor, levels: Tensor) -> Tensor:
-        """Correct the best guess of the clean frame and turn it into a velocity.
+    def _draw(
+        self, image: Tensor, frames: Tensor, previous: Tensor, levels: Tensor, about: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Guess the clean frame and turn the guess into a velocity.
 
         The noisy frame and the frame before, moved, are two measurements of the clean one;
         weighing them by their precision is left to arithmetic, so that neither the noise nor
         what has been seen already has to pass through the transformer. How far the moved frame
         is to be doubted is for the network to say, cell by cell. This is the preconditioning of
-        Karras et al. 2022 (EDM) with the moved frame as a prior.
+        Karras et al. 2022 (EDM) with the moved frame as a prior; what is left is mended.
         """
-        c, spots = frames.shape[2], self.motion.spots
-        out = self.image_out(image)
-        correction, flow, doubt = (
-            self._unpatch(x, frames.shape[1])
-            for x in out.split([self.patch**2 * n for n in (c, 2 * spots**2, 1)], dim=-1)
+        b, f = frames.shape[:2]
+        plan, doubt = self._unpatch(self.image_out(image), f).split(
+            [self.config.plan_width, 1], dim=1
         )
-        whole = image.unflatten(1, (-1, self.num_tokens)).mean(dim=2)
-        flow = F.pixel_shuffle(flow, spots) + self.motion.sweep(self.sweep_out(whole))
-        moved = self.motion(previous, flow).to(out.dtype)
-        level = levels.to(out.dtype).clamp(min=1e-3)[:, :, None, None, None]
-        prior = self.surprise.to(out.dtype) * doubt.clamp(-7, 3).exp()
+        whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
+        noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
+        moved, _, features = self.painter.move(
+            self.canvas.draw(previous.flatten(0, 1)), plan, whole
+        )
+        level = level.to(noisy.dtype).clamp(min=1e-3)
+        prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
-        guess = variance / prior * moved + seen * frames
-        return (frames - guess - variance.sqrt() * correction) / level
+        guess = variance / prior * self.canvas.read(moved) + seen * noisy
+        picture = self.canvas.draw(guess)
+        mended = picture + self.painter.mended(moved, picture, features, whole)
+        correction = self.canvas.read(mended) - guess
+        velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
+        return velocity.unflatten(0, (b, f)), moved.unflatten(0, (b, f))
 
     def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:
         """Add up words, so that a frame need not search the text for what leads to it.
@@ -177,23 +197,20 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         words = self.words(text_ids)
         return heard.to(words.dtype) @ words
 
-    def _embed_frames(
-        self, frames: Tensor, previous: Tensor, said: Tensor, levels: Tensor
-    ) -> Tensor:
+    def _embed_frames(self, frames: Tensor, previous: Tensor) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""
         both = torch.cat([frames, previous], dim=2)
         b, f, c, h, w = both.shape
         p, g = self.patch, self.grid
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
         tokens = tokens.reshape(b, f, g * g, c * p * p)
-        about = torch.cat([_waves(levels).to(tokens.dtype), self.said_norm(said)], dim=-1)
-        return (self.image_in(tokens) + self.cells + self.about(about)[:, :, None]).flatten(1, 2)
+        return (self.image_in(tokens) + self.cells).flatten(1, 2)
 
     def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:
-        """(B, F * N, values * p * p) -> (B, F, values, h, w)."""
+        """(B, F * N, values * p * p) -> (B * F, values, h, w)."""
         p, g = self.patch, self.grid
         tokens = tokens.unflatten(1, (num_frames, g, g)).unflatten(-1, (-1, p, p))
-        return tokens.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4)
+        return tokens.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(0, 1)
 
 
 class Block(nn.Module):

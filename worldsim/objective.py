@@ -1,10 +1,12 @@
-"""The one loss: cross-entropy on text, flow matching on frames.
+"""The one loss: cross-entropy on text, flow matching and how it looks on frames.
 
-Knows a network and a batch; knows nothing of files, optimisers or rollouts.
+Knows a network, a batch and an eye; knows nothing of files, optimisers or rollouts.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
+from worldsim.codec import Distance
+from worldsim.critic import Critic
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
@@ -37,7 +41,7 @@ class Batch(NamedTuple):
     history_noise: Tensor  # (B, F, c, h, w)
     levels: Tensor  # (B, F)
     history_levels: Tensor  # (B, F)
-    dreamed: Tensor  # (B, F), whether history shows the network's own guess of the frame
+    dreamed: Tensor  # (B, F), how many guesses deep history dreams the frame; 0 shows it as it was
 
 
 @dataclass
@@ -45,39 +49,91 @@ class ObjectiveConfig:
     """Weights of the loss.
 
     Attributes:
-        flow_weight: λ of DESIGN §2; 1·cross-entropy + λ·flow.
+        flow_weight: λ of DESIGN §2; 1·cross-entropy + λ·flow + the picture's weights.
+        pixel_weight: Of the mean absolute error of the guessed picture, in [-1, 1].
+        perceptual_weight: Of its LPIPS. Squared error alone is least for a blur, and a rollout
+            shows the blur to itself.
+        motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
+            the coarse ones a flow that is several pixels off still feels where to go.
+        critic_weight: Of looking real to a critic that learns beside the model.
         first_weight: Weight of frames with none before them, beside 1 for the others. They are
             mostly unknowable, and would drown what a short training is after.
     """
 
-    flow_weight: float = 3.0
+    flow_weight: float = 0.03
+    pixel_weight: float = 0.5
+    perceptual_weight: float = 1.0
+    motion_weight: float = 0.3
+    critic_weight: float = 0.1
     first_weight: float = 0.1
+
+
+@dataclass
+class Eye:
+    """How latents are looked at in training; what it is made of stays as it is.
+
+    Attributes:
+        draw: Latents ``(n, c, h, w)`` to pictures in [-1, 1].
+        distance: Perceptual distance, see `codec.Distance`.
+    """
+
+    draw: Callable[[Tensor], Tensor]
+    distance: Distance
 
 
 class WorldObjective(nn.Module):
     """`forward(batch)` returns the loss and detached logs."""
 
-    def __init__(self, network: WorldTransformer, config: ObjectiveConfig):
-        """Keep the network; it stays the owner of all weights."""
+    def __init__(self, network: WorldTransformer, config: ObjectiveConfig, eye: Eye | None = None):
+        """Keep the network, the owner of all weights that last; without eye it cannot train."""
         super().__init__()
         self.network = network
+        self.critic = Critic()
         self.config = config
+        self.eye = eye
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return loss and logs ``{"loss", "flow", "text"}``."""
-        logits, velocity = self.predict(batch, self._remember(batch))
-        first = self.config.first_weight
-        weight = (batch.frame_doc != PADDING) * (first + (1 - first) * _follows(batch))  # (B, F)
+        """Return loss and logs, ``"loss"`` and each of its terms unweighted."""
+        config = self.config
+        logits, velocity, moved = self.predict(batch, self._remember(batch))
         error = (velocity.float() - (batch.noise - batch.latents)).square().mean(dim=(2, 3, 4))
-        flow = (error * weight).sum() / weight.sum().clamp(min=1)
         text = F.cross_entropy(
             logits.float().flatten(0, 1), batch.text_targets.flatten(), ignore_index=IGNORE
         )
-        loss = text + self.config.flow_weight * flow
-        return loss, {"loss": loss.detach(), "flow": flow.detach(), "text": text.detach()}
+        guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
+        logs = {"flow": error, **self._look(batch.latents, guess.float(), moved.float())}
+        weight = (batch.frame_doc != PADDING) * (
+            config.first_weight + (1 - config.first_weight) * _follows(batch)
+        )  # (B, F)
+        share = weight / weight.sum().clamp(min=1)
+        logs = {"text": text} | {name: (value * share).sum() for name, value in logs.items()}
+        weights = {
+            "text": 1.0, "flow": config.flow_weight, "pixel": config.pixel_weight,
+            "perceptual": config.perceptual_weight, "motion": config.motion_weight,
+            "fake": config.critic_weight, "critic": 1.0,
+        }  # fmt: skip
+        loss = sum((weights[name] * value for name, value in logs.items()), torch.zeros(()))
+        return loss, {"loss": loss.detach()} | {k: v.detach() for k, v in logs.items()}
 
-    def predict(self, batch: Batch, seen: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits ``(B, L, vocab)`` and velocities of the noisy frames ``(B, F, ...)``.
+    def _look(self, clean: Tensor, guess: Tensor, moved: Tensor) -> dict[str, Tensor]:
+        """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each."""
+        assert self.eye is not None, "an objective that trains needs an eye"
+        shape = clean.shape[:2]
+        with torch.no_grad():
+            real = self.eye.draw(clean.flatten(0, 1))
+            canvas = self.network.canvas.draw(clean.flatten(0, 1))
+        drawn = self.eye.draw(guess.flatten(0, 1))
+        fake, wrong = self.critic(real, drawn)
+        return {
+            "fake": fake.view(shape),
+            "critic": wrong.view(shape),
+            "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)).view(shape),
+            "perceptual": self.eye.distance(drawn, real).view(shape),
+            "motion": _apart(moved.flatten(0, 1), canvas).view(shape),
+        }
+
+    def predict(self, batch: Batch, seen: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits ``(B, L, vocab)``, and of noisy frames ``(B, F, ...)`` velocity and motion.
 
         Args:
             batch: Rows.
@@ -86,14 +142,14 @@ class WorldObjective(nn.Module):
         seen = batch.latents if seen is None else seen
         history = mix(seen, batch.history_noise, batch.history_levels)
         noisy = mix(batch.latents, batch.noise, batch.levels)
-        previous = torch.cat([torch.zeros_like(history[:, :1]), history[:, :-1]], dim=1)
-        previous = previous * _follows(batch)[:, :, None, None, None]
+        previous = torch.cat([torch.zeros_like(seen[:, :1]), seen[:, :-1]], dim=1)
+        previous = previous * _wide(_follows(batch))
         attend = TeacherForcing(
             batch.text_order, batch.text_doc, batch.frame_order, batch.frame_doc,
             self.network.num_tokens,
         )  # fmt: skip
         said = self.network.hear(batch.text_ids, _heard(batch))
-        logits, velocity = self.network(
+        return self.network(
             batch.text_ids,
             batch.text_time,
             batch.text_index,
@@ -105,7 +161,6 @@ class WorldObjective(nn.Module):
             attend,
             num_history=noisy.shape[1],
         )
-        return logits, velocity
 
     @torch.no_grad()
     def _remember(self, batch: Batch) -> Tensor:
@@ -113,24 +168,40 @@ class WorldObjective(nn.Module):
 
         A rollout's history is dreamed; a network that has only met real ones is thrown off by
         its own small errors. Source: scheduled sampling (Bengio et al. 2015), in parallel for
-        all frames as in Mihaylova & Martins 2019, one frame deep.
+        all frames as in Mihaylova & Martins 2019; each pass adds one frame of depth.
         """
         rows = batch.dreamed.any(dim=1)
         if not rows.any():
             return batch.latents
-        some = Batch(*(x[rows] for x in batch))
-        velocity = self.predict(some._replace(levels=torch.ones_like(some.levels)))[1]
-        guess = (some.noise - velocity).to(batch.latents.dtype)
+        some = Batch(*(x[rows] for x in batch))._replace(levels=torch.ones_like(batch.levels[rows]))
+        dreamed = _wide(some.dreamed.bool() & _follows(some).bool())
+        shown = some.latents
+        for _ in range(int(some.dreamed.max())):
+            guess = (some.noise - self.predict(some, shown)[1]).to(shown.dtype)
+            shown = torch.where(dreamed, guess, some.latents)
         seen = batch.latents.clone()
-        dreamed = some.dreamed & _follows(some).bool()
-        seen[rows] = torch.where(dreamed[:, :, None, None, None], guess, some.latents)
+        seen[rows] = shown
         return seen
 
 
 def mix(clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
     """Return ``(1 - level) * clean + level * noise`` with one level a frame, (B, F)."""
-    levels = levels[:, :, None, None, None].to(clean.dtype)
+    levels = _wide(levels).to(clean.dtype)
     return (1 - levels) * clean + levels * noise
+
+
+def _wide(values: Tensor) -> Tensor:
+    """(B, F) -> (B, F, 1, 1, 1)."""
+    return values[:, :, None, None, None]
+
+
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    """Mean absolute error of pictures ``(n, v, H, W)`` at four sizes, as far as they go, (n,)."""
+    total = (one - other).abs().mean(dim=(1, 2, 3))
+    for _ in range(min(3, int(math.log2(one.shape[-1])))):
+        one, other = F.avg_pool2d(one, 2), F.avg_pool2d(other, 2)
+        total = total + (one - other).abs().mean(dim=(1, 2, 3))
+    return total
 
 
 def _follows(batch: Batch) -> Tensor:

@@ -114,9 +114,9 @@ class Rollout:
     def commit(self, lanes: Tensor, latents: Tensor) -> Tensor:
         """Take finished frames in; return the logits of what the world answers, (B, vocab)."""
         level = self.config.base_level
-        latents = (1 - level) * latents + level * self._grain
+        noisy = (1 - level) * latents + level * self._grain
         mark = self._pad([[self.tokenizer.frame_end]] * len(lanes), first=0)
-        logits, _ = self._pass(lanes, mark, latents, level, frame_first=True)
+        logits, _ = self._pass(lanes, mark, noisy, level, frame_first=True)
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
         self.order[lanes] += 2
         self.time[lanes] += 1
@@ -207,7 +207,7 @@ class Rollout:
         else:
             frames = latents[:, None]
         dtype = self.network.dtype
-        logits, velocity = self.network(
+        logits, velocity, _ = self.network(
             ids, text_time, (place + text.first).expand(b, len(place)),
             frames.to(dtype), previous.to(dtype),
             self.said[lanes][:, None][:, : frames.shape[1]].to(dtype),

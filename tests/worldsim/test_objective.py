@@ -4,7 +4,7 @@ import torch
 
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.model import WorldTransformer
-from worldsim.objective import Batch, ObjectiveConfig, WorldObjective, _heard, mix
+from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective, _heard, mix
 from worldsim.sequence import PADDING, Window, pack, simulate
 
 STEPS = 3
@@ -17,7 +17,18 @@ def checkpoint():
 
 @pytest.fixture(scope="module")
 def objective(checkpoint):
-    return WorldObjective(checkpoint.network, ObjectiveConfig())
+    return make_objective(checkpoint)
+
+
+def make_objective(checkpoint, network=None, **config):
+    """Return an objective whose perceptual distance is that of slopes; LPIPS takes bigger ones."""
+
+    def distance(one, other):
+        return (one.diff(dim=-1) - other.diff(dim=-1)).square().mean(dim=(1, 2, 3))
+
+    eye = Eye(checkpoint.codec.sketch, distance)
+    config = ObjectiveConfig(**config)
+    return WorldObjective(network or checkpoint.network, config, eye).eval()
 
 
 def make_window(checkpoint, seed=0):
@@ -44,7 +55,7 @@ def make_batch(checkpoint, seeds=(0, 1), rows=1, seed=0):
     noise = torch.randn(2, *packed.latents.shape, generator=generator)
     levels = torch.rand(2, *packed.frame_doc.shape, generator=generator)
     arrays = [torch.from_numpy(x) for x in packed]
-    dreamed = torch.zeros(levels.shape[1:], dtype=torch.bool)
+    dreamed = torch.zeros(levels.shape[1:], dtype=torch.long)
     return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2, dreamed)
 
 
@@ -115,18 +126,32 @@ def test_examples_in_one_row_do_not_see_each_other(checkpoint, objective):
 def test_empty_slots_do_not_count(checkpoint, objective):
     batch = make_batch(checkpoint)
     loss, logs = objective(batch)
-    assert set(logs) == {"loss", "flow", "text"} and torch.isfinite(loss)
+    terms = {"flow", "text", "pixel", "perceptual", "motion", "fake", "critic"}
+    assert set(logs) == {"loss", *terms} and torch.isfinite(loss)
     empty = (batch.frame_doc == PADDING)[:, :, None, None, None]
     assert empty.any()
     again, _ = objective(batch._replace(noise=batch.noise + 5.0 * empty))
     assert torch.equal(loss, again)
 
 
-def test_the_loss_is_cross_entropy_plus_weighted_flow(checkpoint):
+def test_the_loss_is_cross_entropy_plus_weighted_terms(checkpoint):
     batch = make_batch(checkpoint)
     for weight in (0.0, 3.0):
-        loss, logs = WorldObjective(checkpoint.network, ObjectiveConfig(weight))(batch)
-        torch.testing.assert_close(loss, logs["text"] + weight * logs["flow"])
+        names = ("flow", "pixel", "perceptual", "motion")
+        config = {f"{name}_weight": weight * k for k, name in enumerate(names, start=1)}
+        loss, logs = make_objective(checkpoint, critic_weight=2 * weight, **config)(batch)
+        expected = logs["text"] + logs["critic"] + 2 * weight * logs["fake"]
+        expected = expected + sum(weight * k * logs[name] for k, name in enumerate(names, start=1))
+        torch.testing.assert_close(loss, expected)
+
+
+def test_a_perfect_guess_looks_perfect(checkpoint, objective):
+    clean = make_batch(checkpoint).latents
+    picture = checkpoint.network.canvas.draw(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
+    looks = objective._look(clean, clean, picture)
+    assert not any(looks[name].any() for name in ("pixel", "perceptual", "motion"))
+    worse = objective._look(clean, clean + 0.1, picture + 0.1)
+    assert all((worse[name] > 0).all() for name in ("pixel", "motion"))
 
 
 def test_noise_is_mixed_in_by_level():
@@ -138,7 +163,7 @@ def test_noise_is_mixed_in_by_level():
 def test_one_batch_can_be_learnt_by_heart(checkpoint):
     torch.manual_seed(0)
     network = WorldTransformer(**checkpoint.network.config)
-    objective = WorldObjective(network, ObjectiveConfig())
+    objective = make_objective(checkpoint, network, flow_weight=3.0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     batch, losses = make_batch(checkpoint), []
     for _ in range(30):
@@ -176,13 +201,27 @@ def test_dreamed_history_is_the_networks_own_guess(checkpoint, objective):
     """Frames not marked stay real, and the first frame of an example has nothing to guess from."""
     batch = make_batch(checkpoint, rows=2)
     dreamed = torch.zeros_like(batch.dreamed)
-    dreamed[1] = True
+    dreamed[1] = 1
     seen = objective._remember(batch._replace(dreamed=dreamed))
     pure = batch._replace(levels=torch.ones_like(batch.levels))
     guess = batch.noise - objective.predict(pure)[1]
     assert torch.equal(seen[0], batch.latents[0]) and torch.equal(seen[1, 0], batch.latents[1, 0])
     torch.testing.assert_close(seen[1, 1 : STEPS + 1], guess[1, 1 : STEPS + 1])
     assert torch.equal(objective._remember(batch), batch.latents)
+
+
+def test_a_deeper_dream_is_a_guess_from_guesses(checkpoint, objective):
+    """Two deep, the second frame is guessed from the guess of the first."""
+    batch = make_batch(checkpoint, rows=2)
+    once, twice = (
+        objective._remember(batch._replace(dreamed=torch.full_like(batch.dreamed, depth)))
+        for depth in (1, 2)
+    )
+    torch.testing.assert_close(twice[:, :2], once[:, :2])
+    pure = batch._replace(levels=torch.ones_like(batch.levels))
+    again = batch.noise - objective.predict(pure, once)[1]
+    torch.testing.assert_close(twice[:, 1 : STEPS + 1], again[:, 1 : STEPS + 1])
+    assert not torch.allclose(twice[:, 2], once[:, 2])
 
 
 def test_what_history_shows_is_not_what_is_aimed_at(checkpoint, objective):
@@ -192,7 +231,7 @@ def test_what_history_shows_is_not_what_is_aimed_at(checkpoint, objective):
     assert dreaming != real
     last = STEPS  # nothing is drawn after the last frame, so how history shows it is no matter
     dreamed = torch.zeros_like(batch.dreamed)
-    dreamed[:, last] = True
+    dreamed[:, last] = 1
     same = objective(batch._replace(dreamed=dreamed))[1]["flow"]
     torch.testing.assert_close(same, real, rtol=1e-4, atol=1e-5)
 

@@ -40,7 +40,7 @@ def _full_forward(checkpoint, window: Window, levels: float, grain: torch.Tensor
         torch.zeros(shape, dtype=torch.bool),
     )  # fmt: skip
     objective = WorldObjective(checkpoint.network, ObjectiveConfig())
-    logits, velocity = objective.predict(batch)
+    logits, velocity, _ = objective.predict(batch)
     return batch, example, logits[0], velocity[0]
 
 

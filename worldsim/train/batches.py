@@ -41,6 +41,7 @@ class BatchConfig:
         balance: How much likelier windows with rare actions are: a step counts for the frequency
             of its action to the power of minus this; 0 makes every place equally likely.
         dream_share: Share of rows whose history turns, at some frame, into the model's guesses.
+        dream_depth: Most guesses that follow upon each other there; batches have one to so many.
         dream_from: Step from which on there are such rows; guesses are worth nothing earlier.
     """
 
@@ -58,6 +59,7 @@ class BatchConfig:
     base_level: float = 0.02
     balance: float = 0.0
     dream_share: float = 0.33
+    dream_depth: int = 6
     dream_from: int = 500
 
 
@@ -119,7 +121,8 @@ class Batches:
         history = np.maximum(history, config.base_level)
         noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
         turns = rng.integers(1, config.window, (config.rows, 1))
-        dreamed = (np.arange(config.window) >= turns) & dreams
+        depth = rng.integers(1, config.dream_depth + 1) * dreams
+        dreamed = (np.arange(config.window) >= turns) * depth
         dreamed[round(config.dream_share * config.rows) :] = False
         levels, history = levels.astype(np.float32), history.astype(np.float32)
         arrays = (*rows, *noise, levels, history, dreamed)

@@ -30,6 +30,8 @@ class ModelConfig:
     text_hidden: int = 256
     image_hidden: int = 704
     patch: int = 2
+    painter_width: int = 96
+    plan_width: int = 32
 
 
 @dataclass
@@ -100,7 +102,7 @@ def train(config: TrainConfig) -> None:
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
     network.fit_surprise(batches.sample_latents(num=128))
-    network.motion.fit(*codec.canvas())
+    network.canvas.fit(*codec.canvas())
     checkpoint = Checkpoint(
         network=network,
         codec=codec,

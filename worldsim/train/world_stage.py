@@ -13,7 +13,8 @@ from tqdm import tqdm
 from worldsim.checkpoint import Checkpoint
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
-from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
+from worldsim.metrics import LPIPS
+from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective
 from worldsim.train.batches import Batches
 from worldsim.train.muon import make_optimizers
 from worldsim.train.run import RunFolder
@@ -72,8 +73,12 @@ class WorldStage:
         precision = _precision(config.precision, device)
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
         self.network = checkpoint.network
-        self.optimizers = make_optimizers(self.network, config.rate, config.weight_decay)
-        self.objective = self.accelerator.prepare(WorldObjective(self.network, objective))
+        whole = WorldObjective(self.network, objective, self._eye())
+        self.critic = whole.critic
+        self.optimizers = make_optimizers(
+            self.network, self.critic, config.rate, config.weight_decay
+        )
+        self.objective = self.accelerator.prepare(whole)
         self.optimizers = [self.accelerator.prepare(o) for o in self.optimizers]
         self.forward = torch.compile(self.objective) if config.compile else self.objective
         self.ema = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True,
@@ -155,6 +160,7 @@ class WorldStage:
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
+            "critic": self.critic.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
             "ema": self.ema.state_dict(),
         }
@@ -165,6 +171,12 @@ class WorldStage:
         """Draw a sheet of real above dreamed frames from the averaged weights."""
         path = self.run_folder.path / "samples" / f"step-{self.step:06d}.png"
         self._with_average(lambda: draw_sheet(self.checkpoint, data, path))
+
+    def _eye(self) -> Eye:
+        """Look at latents through the codec; no part of it learns here."""
+        device = self.accelerator.device
+        codec = self.checkpoint.codec.to(device).eval().requires_grad_(False)
+        return Eye(codec.sketch, LPIPS.load().to(device).requires_grad_(False))
 
     def _with_average(self, action) -> None:  # type: ignore[no-untyped-def]
         parameters = list(self.network.parameters())
@@ -184,6 +196,7 @@ class WorldStage:
             return
         try:
             self.network.load_state_dict(state["network"])
+            self.critic.load_state_dict(state["critic"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.ema.load_state_dict(state["ema"])

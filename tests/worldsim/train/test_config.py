@@ -137,10 +137,12 @@ def test_every_key_is_documented():
 def build(config: TrainConfig, image_size: int):
     """Return codec and transformer of a config, without memory for their weights."""
     with torch.device("meta"):
-        codec = make_codec(config.codec, image_size, **config.codec_options)
+        options = {name: int(value) for name, value in config.codec_options.items()}
+        codec = make_codec(config.codec, image_size, **options)
         channels, side, _ = codec.latent_shape
         sizes = {f.name: getattr(config.model, f.name) for f in fields(ModelConfig)}
-        return codec, WorldTransformer(latent_channels=channels, latent_size=side, **sizes)
+        sizes |= {"latent_channels": channels, "latent_size": side, "cell": codec.cell}
+        return codec, WorldTransformer(**sizes)
 
 
 @pytest.mark.parametrize(("recipe", "pixels", "limit"), [("base", 128, 48), ("nano", 64, 24)])

@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from tests.worldsim.pictures import pictures
+from worldsim.canvas import Canvas
+from worldsim.painter import Painter, advect
+
+
+def make_painter(seed=0):
+    torch.manual_seed(seed)
+    return Painter(Canvas(channels=192, size=4, cell=8), plan=5, whole=7, widths=[8, 16, 32])
+
+
+def flow(right, down):
+    return torch.tensor([right, down]).float().view(1, 2, 1, 1).expand(2, 2, 16, 16)
+
+
+def test_without_flow_nothing_changes():
+    torch.testing.assert_close(advect(pictures(), flow(0, 0)), pictures(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("right", "down"), [(3, 0), (0, -5), (8, 8)])
+def test_a_flow_of_whole_pixels_is_a_shift_with_repeated_borders(right, down):
+    rows = (torch.arange(32) + down).clamp(0, 31)
+    columns = (torch.arange(32) + right).clamp(0, 31)
+    moved = advect(pictures(), flow(right, down))
+    torch.testing.assert_close(moved, pictures()[:, :, rows][..., columns], rtol=0, atol=1e-3)
+
+
+def test_each_spot_follows_its_own_flow():
+    left = flow(4, 0).clone()
+    left[..., 8:] = 0
+    moved = advect(pictures(), left)
+    torch.testing.assert_close(moved[..., 18:], pictures()[..., 18:], rtol=0, atol=1e-3)
+    assert (moved[..., :14] - pictures()[..., :14]).abs().max() > 0.1
+
+
+def test_descending_the_error_finds_the_shift():
+    """The flow is learnt from pictures alone, so its gradient must lead somewhere."""
+    shift = torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.Adam([shift], lr=0.2)
+    for _ in range(60):
+        moved = advect(pictures(), shift.view(1, 2, 1, 1).expand(2, 2, 16, 16))
+        loss = (moved - pictures().roll(-2, dims=-1)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    torch.testing.assert_close(shift.detach(), torch.tensor([2.0, 0.0]), rtol=0, atol=0.4)
+
+
+def test_an_untrained_painter_leaves_the_picture_as_it_was():
+    painter, given = make_painter(), pictures()
+    plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
+    moved, found, features = painter.move(given, plan, whole)
+    assert not found.any()
+    torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
+    assert not painter.mended(moved, given, features, whole).any()
+
+
+def test_both_the_plan_of_a_cell_and_the_word_on_the_whole_reach_the_picture():
+    painter, given = make_painter(), pictures()
+    for parameter in painter.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
+
+    def paint(plan, whole):
+        moved, _, features = painter.move(given, plan, whole)
+        return moved, painter.mended(moved, given, features, whole)
+
+    before = paint(plan, whole)
+    for changed in (paint(plan + 1, whole), paint(plan, whole + 1)):
+        for one, other in zip(before, changed, strict=True):
+            assert not torch.allclose(one, other)
+
+
+def test_a_sweep_is_a_polynomial_of_the_place():
+    """Its first field is the same everywhere; one of the first degree is a zoom."""
+    painter = make_painter()
+    with torch.no_grad():
+        painter.sweep.bias[0] = 0.5
+    sweep = painter._sweep(torch.zeros(1, 7))
+    assert sweep.shape == (1, 2, 16, 16) and not sweep[0, 1].any()
+    torch.testing.assert_close(sweep[0, 0], torch.full((16, 16), 0.5))
+    middle = (torch.arange(16) + 0.5) / 8 - 1
+    columns = [field for field in painter.fields if torch.allclose(field[0], middle)]
+    assert len(columns) == 1, "one field grows from left to right"
+    assert len(painter.fields) == 10, "all products up to the third degree"
+
+
+def test_it_works_in_sixteen_bits():
+    painter = make_painter().bfloat16()
+    plan, whole = torch.randn(2, 5, 4, 4).bfloat16(), torch.randn(2, 7).bfloat16()
+    moved, _, features = painter.move(pictures().bfloat16(), plan, whole)
+    assert moved.dtype == torch.bfloat16
+    assert painter.mended(moved, moved, features, whole).isfinite().all()
