@@ -69,7 +69,11 @@ class LPIPS(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the distance `(N,)` between two batches of images `(N, 3, H, W)` in [-1, 1]."""
-        pairs = zip(self.features(a), self.features(b), self.heads, strict=True)
+        return self.between(self.features(a), self.features(b))
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return the distance `(N,)` between two batches of `features`."""
+        pairs = zip(a, b, self.heads, strict=True)
         distances = [((p - q).square() * head).sum(1).mean((1, 2)) for p, q, head in pairs]
         return torch.stack(distances).sum(0)
 

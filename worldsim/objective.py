@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
-from worldsim.codec import Distance
 from worldsim.critic import Critic
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
@@ -68,17 +67,31 @@ class ObjectiveConfig:
     first_weight: float = 0.1
 
 
+class Sight(Protocol):
+    """What perceives pictures ``(n, 3, H, W)`` in [-1, 1]; `metrics.LPIPS` is one."""
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return layers of features, ``(n, C, y, x)`` each."""
+        ...
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return the perceptual distance of features, (n,)."""
+        ...
+
+
 @dataclass
 class Eye:
     """How latents are looked at in training; what it is made of stays as it is.
 
     Attributes:
         draw: Latents ``(n, c, h, w)`` to pictures in [-1, 1].
-        distance: Perceptual distance, see `codec.Distance`.
+        sight: What perceives them.
+        channels: Of each layer of its features.
     """
 
     draw: Callable[[Tensor], Tensor]
-    distance: Distance
+    sight: Sight
+    channels: tuple[int, ...]
 
 
 class WorldObjective(nn.Module):
@@ -88,7 +101,7 @@ class WorldObjective(nn.Module):
         """Keep the network, the owner of all weights that last; without eye it cannot train."""
         super().__init__()
         self.network = network
-        self.critic = Critic()
+        self.critic = Critic(eye.channels) if eye else None
         self.config = config
         self.eye = eye
 
@@ -105,8 +118,13 @@ class WorldObjective(nn.Module):
         weight = (batch.frame_doc != PADDING) * (
             config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
-        share = weight / weight.sum().clamp(min=1)
-        logs = {"text": text} | {name: (value * share).sum() for name, value in logs.items()}
+        # The critic learns from dreams of dreams alone: one step from real frames all looks real.
+        dreamed = F.pad(batch.dreamed[:, :-1] > 0, (1, 0)) * _follows(batch)
+        share = {name: dreamed if name in ("fake", "critic") else weight for name in logs}
+        logs = {"text": text} | {
+            name: (value * share[name]).sum() / share[name].sum().clamp(min=1)
+            for name, value in logs.items()
+        }
         weights = {
             "text": 1.0, "flow": config.flow_weight, "pixel": config.pixel_weight,
             "perceptual": config.perceptual_weight, "motion": config.motion_weight,
@@ -117,18 +135,20 @@ class WorldObjective(nn.Module):
 
     def _look(self, clean: Tensor, guess: Tensor, moved: Tensor) -> dict[str, Tensor]:
         """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each."""
-        assert self.eye is not None, "an objective that trains needs an eye"
-        shape = clean.shape[:2]
+        assert self.eye and self.critic, "an objective that trains needs an eye"
+        shape, sight = clean.shape[:2], self.eye.sight
         with torch.no_grad():
             real = self.eye.draw(clean.flatten(0, 1))
             canvas = self.network.canvas.draw(clean.flatten(0, 1))
+            real_seen = sight.features(real)
         drawn = self.eye.draw(guess.flatten(0, 1))
-        fake, wrong = self.critic(real, drawn)
+        drawn_seen = sight.features(drawn)
+        fake, wrong = self.critic(real_seen, drawn_seen)
         return {
             "fake": fake.view(shape),
             "critic": wrong.view(shape),
             "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)).view(shape),
-            "perceptual": self.eye.distance(drawn, real).view(shape),
+            "perceptual": sight.between(drawn_seen, real_seen).view(shape),
             "motion": _apart(moved.flatten(0, 1), canvas).view(shape),
         }
 

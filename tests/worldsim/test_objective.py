@@ -20,13 +20,18 @@ def objective(checkpoint):
     return make_objective(checkpoint)
 
 
+class Slopes:
+    """A sight for pictures too small for LPIPS."""
+
+    def features(self, images):
+        return [images, images.diff(dim=-1)]
+
+    def between(self, a, b):
+        return (a[1] - b[1]).square().mean(dim=(1, 2, 3))
+
+
 def make_objective(checkpoint, network=None, **config):
-    """Return an objective whose perceptual distance is that of slopes; LPIPS takes bigger ones."""
-
-    def distance(one, other):
-        return (one.diff(dim=-1) - other.diff(dim=-1)).square().mean(dim=(1, 2, 3))
-
-    eye = Eye(checkpoint.codec.sketch, distance)
+    eye = Eye(checkpoint.codec.sketch, Slopes(), (3, 3))
     config = ObjectiveConfig(**config)
     return WorldObjective(network or checkpoint.network, config, eye).eval()
 

@@ -35,12 +35,12 @@ class BatchConfig:
         action_drop: Share of single actions left out of the other windows.
         level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
         level_std: Its standard deviation.
-        pure_share: Share of frames that start from (almost) nothing but noise.
+        pure_share: Share of frames that start from (almost) nothing but noise; dreamed ones do.
         history_level: Most noise on history; half of the frames have none but the base level.
         base_level: The noise every history frame has, also in a rollout.
         balance: How much likelier windows with rare actions are: a step counts for the frequency
             of its action to the power of minus this; 0 makes every place equally likely.
-        dream_share: Share of rows whose history turns, at some frame, into the model's guesses.
+        dream_share: Share of rows whose history turns, in its first half, into the model's guesses.
         dream_depth: Most guesses that follow upon each other there; batches have one to so many.
         dream_from: Step from which on there are such rows; guesses are worth nothing earlier.
     """
@@ -114,16 +114,16 @@ class Batches:
     def with_noise(self, rows: Rows, rng: np.random.Generator, dreams: bool = False) -> Batch:
         """Draw noise and levels for packed rows, and which history is dreamed."""
         config, shape = self.config, rows.frame_doc.shape
+        noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
+        turns = rng.integers(1, config.window // 2 + 1, (config.rows, 1))
+        depth = rng.integers(1, config.dream_depth + 1) * dreams
+        dreamed = (np.arange(config.window) >= turns) * depth
+        dreamed[round(config.dream_share * config.rows) :] = 0
         levels = 1 / (1 + np.exp(-rng.normal(config.level_mean, config.level_std, shape)))
-        pure = rng.random(shape) < config.pure_share
+        pure = (rng.random(shape) < config.pure_share) | (dreamed > 0)
         levels = np.where(pure, rng.uniform(0.96, 1.0, shape), levels)
         history = rng.uniform(0, config.history_level, shape) * (rng.random(shape) < 0.5)
         history = np.maximum(history, config.base_level)
-        noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
-        turns = rng.integers(1, config.window, (config.rows, 1))
-        depth = rng.integers(1, config.dream_depth + 1) * dreams
-        dreamed = (np.arange(config.window) >= turns) * depth
-        dreamed[round(config.dream_share * config.rows) :] = False
         levels, history = levels.astype(np.float32), history.astype(np.float32)
         arrays = (*rows, *noise, levels, history, dreamed)
         return Batch(*map(torch.from_numpy, arrays))

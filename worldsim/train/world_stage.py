@@ -74,6 +74,7 @@ class WorldStage:
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
         self.network = checkpoint.network
         whole = WorldObjective(self.network, objective, self._eye())
+        assert whole.critic is not None
         self.critic = whole.critic
         self.optimizers = make_optimizers(
             self.network, self.critic, config.rate, config.weight_decay
@@ -176,7 +177,8 @@ class WorldStage:
         """Look at latents through the codec; no part of it learns here."""
         device = self.accelerator.device
         codec = self.checkpoint.codec.to(device).eval().requires_grad_(False)
-        return Eye(codec.sketch, LPIPS.load().to(device).requires_grad_(False))
+        sight = LPIPS.load(device)
+        return Eye(codec.sketch, sight, tuple(head.shape[1] for head in sight.heads))
 
     def _with_average(self, action) -> None:  # type: ignore[no-untyped-def]
         parameters = list(self.network.parameters())

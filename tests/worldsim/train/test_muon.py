@@ -37,7 +37,7 @@ def test_it_finds_the_bottom_of_a_bowl_and_skips_what_has_no_gradient():
 
 
 def test_matrices_of_the_blocks_go_to_muon_and_all_else_to_adam():
-    network, judge = make_checkpoint().network, Critic((8,))
+    network, judge = make_checkpoint().network, Critic((8, 16))
     muon, adam, critic = make_optimizers(network, judge, 1e-3, 0.01)
     chosen = [p for group in muon.param_groups for p in group["params"]]
     rest = [p for group in adam.param_groups for p in group["params"]]
