@@ -26,6 +26,7 @@ class Critic(nn.Module):
         super().__init__()
         self.heads = nn.ModuleList(_head(count) for count in channels)
 
+    @torch.compiler.disable  # whose parameters learn changes on the way
     def forward(self, real: list[Tensor], drawn: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Judge features ``(n, C, y, x)`` of pictures.
 
