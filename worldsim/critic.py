@@ -1,7 +1,7 @@
 """Tells real pictures from drawn ones; exists only while the model is trained.
 
-It looks through the eyes of the perceptual distance: a critic that had to learn to see from pixels
-had told nothing apart after 300 steps, this one does after twenty. Source: Projected GANs (Sauer
+It looks through the eyes of the perceptual distance; one that had to learn to see from pixels told
+nothing apart (`docs/decisions.md` §11). Source: Projected GANs (Sauer
 et al. 2021, 2111.01007), hinge losses and spectral norms (Miyato et al. 2018, 1802.05957).
 """
 

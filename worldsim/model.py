@@ -66,7 +66,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
         widths = [painter_width // 2**k for k in reversed(range(sizes))]
         self.painter = Painter(self.canvas, plan_width, width, widths)
-        # How wrong the frame before is about the next one, by latent channel; see `_velocity`.
+        # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
         self.image_in = nn.Linear(2 * values, width)
