@@ -48,3 +48,10 @@ class Canvas(nn.Module):
         """(n, v, H, W) -> (n, c, h, w)."""
         cells = F.pixel_unshuffle(picture, self.cell).movedim(1, -1)
         return ((cells - self.blank) @ self.inverse).movedim(-1, 1)
+
+    def clip(self, latents: Tensor) -> Tensor:
+        """Bring pixels that are too bright or too dark back into [-1, 1], (n, c, h, w).
+
+        What a rollout shows to itself grows without bound otherwise.
+        """
+        return latents if self.cell == 1 else self.read(self.draw(latents).clamp(-1, 1))

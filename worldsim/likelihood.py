@@ -56,9 +56,10 @@ def one_step_flow_loss(
     arrays += [torch.randn(shape, generator=generator) for _ in range(2)]
     arrays += [torch.rand(shape[:2], generator=generator)]
     arrays += [torch.full(shape[:2], rollout.base_level)]
-    arrays += [torch.zeros(shape[:2], dtype=torch.long)]
+    arrays += [arrays[6], *[torch.zeros(shape[:2], dtype=torch.long)] * 2]
     batch = Batch(*(x.to(network.device) for x in arrays))
-    batch = batch._replace(latents=batch.latents.to(network.dtype))
+    shown = batch.latents.to(network.dtype)
+    batch = batch._replace(latents=shown, seen=shown)
     velocity = WorldObjective(network, ObjectiveConfig()).predict(batch)[1]
     error = (velocity.float() - (batch.noise - batch.latents.float())).square()
     return float(error[:, 1:].mean())

@@ -19,6 +19,8 @@ from worldsim.critic import Critic
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
+DREAMS_ALONE = ("fake", "critic", "style", "tone")  # terms of frames that follow dreamed ones
+
 
 class Batch(NamedTuple):
     """Packed rows with their noise, all tensors; shapes as in `sequence.Rows`.
@@ -40,7 +42,9 @@ class Batch(NamedTuple):
     history_noise: Tensor  # (B, F, c, h, w)
     levels: Tensor  # (B, F)
     history_levels: Tensor  # (B, F)
-    dreamed: Tensor  # (B, F), how many guesses deep history dreams the frame; 0 shows it as it was
+    seen: Tensor  # (B, F, c, h, w), frames as history shows them: as they were, or dreamed
+    depth: Tensor  # (B, F), how many steps into a dream history is at a frame; 0 is as it was
+    lane: Tensor  # (B, F), the dream it follows, see `train.dreams`
 
 
 @dataclass
@@ -55,6 +59,11 @@ class ObjectiveConfig:
         motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
             the coarse ones a flow that is several pixels off still feels where to go.
         critic_weight: Of looking real to a critic that learns beside the model.
+        style_weight: Of the distance in style, see `_style`; for frames that follow dreamed ones.
+        tone_weight: Of the mean absolute error of each row's mean colour and contrast; for the same
+            frames. Perceptual distance hardly sees either, and they drift.
+        trust: Steps into a dream after which the real frame counts half as what to aim at: the
+            dream may by then be right in its own way.
         first_weight: Weight of frames with none before them, beside 1 for the others. They are
             mostly unknowable, and would drown what a short training is after.
     """
@@ -63,7 +72,10 @@ class ObjectiveConfig:
     pixel_weight: float = 0.5
     perceptual_weight: float = 1.0
     motion_weight: float = 0.3
-    critic_weight: float = 0.1
+    critic_weight: float = 0.05
+    style_weight: float = 0.05
+    tone_weight: float = 1.0
+    trust: float = 16.0
     first_weight: float = 0.1
 
 
@@ -108,7 +120,7 @@ class WorldObjective(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return loss and logs, ``"loss"`` and each of its terms unweighted."""
         config = self.config
-        logits, velocity, moved = self.predict(batch, self._remember(batch))
+        logits, velocity, moved = self.predict(batch)
         error = (velocity.float() - (batch.noise - batch.latents)).square().mean(dim=(2, 3, 4))
         text = F.cross_entropy(
             logits.float().flatten(0, 1), batch.text_targets.flatten(), ignore_index=IGNORE
@@ -118,9 +130,10 @@ class WorldObjective(nn.Module):
         weight = (batch.frame_doc != PADDING) * (
             config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
-        # The critic learns from dreams of dreams alone: one step from real frames all looks real.
-        dreamed = F.pad(batch.dreamed[:, :-1] > 0, (1, 0)) * _follows(batch)
-        share = {name: dreamed if name in ("fake", "critic") else weight for name in logs}
+        depth = F.pad(batch.depth[:, :-1], (1, 0)) * _follows(batch)  # of the frame before
+        # Style and critic are for dreams of dreams alone: one step from real frames looks real.
+        dreamed, weight = (depth > 0).float(), weight * 0.5 ** (depth / config.trust)
+        share = {name: dreamed if name in DREAMS_ALONE else weight for name in logs}
         logs = {"text": text} | {
             name: (value * share[name]).sum() / share[name].sum().clamp(min=1)
             for name, value in logs.items()
@@ -128,6 +141,7 @@ class WorldObjective(nn.Module):
         weights = {
             "text": 1.0, "flow": config.flow_weight, "pixel": config.pixel_weight,
             "perceptual": config.perceptual_weight, "motion": config.motion_weight,
+            "style": config.style_weight, "tone": config.tone_weight,
             "fake": config.critic_weight, "critic": 1.0,
         }  # fmt: skip
         loss = sum((weights[name] * value for name, value in logs.items()), torch.zeros(()))
@@ -147,19 +161,16 @@ class WorldObjective(nn.Module):
         return {
             "fake": fake.view(shape),
             "critic": wrong.view(shape),
+            "style": _style(drawn_seen, real_seen).view(shape),
+            "tone": _tone(drawn, real).view(shape),
             "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)).view(shape),
             "perceptual": sight.between(drawn_seen, real_seen).view(shape),
             "motion": _apart(moved.flatten(0, 1), canvas).view(shape),
         }
 
-    def predict(self, batch: Batch, seen: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits ``(B, L, vocab)``, and of noisy frames ``(B, F, ...)`` velocity and motion.
-
-        Args:
-            batch: Rows.
-            seen: Frames as history shows them, if not as they were.
-        """
-        seen = batch.latents if seen is None else seen
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and moved pictures."""
+        seen = batch.seen
         history = mix(seen, batch.history_noise, batch.history_levels)
         noisy = mix(batch.latents, batch.noise, batch.levels)
         previous = torch.cat([torch.zeros_like(seen[:, :1]), seen[:, :-1]], dim=1)
@@ -182,27 +193,6 @@ class WorldObjective(nn.Module):
             num_history=noisy.shape[1],
         )
 
-    @torch.no_grad()
-    def _remember(self, batch: Batch) -> Tensor:
-        """Put the network's own frames, drawn in one pass, where history is to show them.
-
-        A rollout's history is dreamed; a network that has only met real ones is thrown off by
-        its own small errors. Source: scheduled sampling (Bengio et al. 2015), in parallel for
-        all frames as in Mihaylova & Martins 2019; each pass adds one frame of depth.
-        """
-        rows = batch.dreamed.any(dim=1)
-        if not rows.any():
-            return batch.latents
-        some = Batch(*(x[rows] for x in batch))._replace(levels=torch.ones_like(batch.levels[rows]))
-        dreamed = _wide(some.dreamed.bool() & _follows(some).bool())
-        shown = some.latents
-        for _ in range(int(some.dreamed.max())):
-            guess = (some.noise - self.predict(some, shown)[1]).to(shown.dtype)
-            shown = torch.where(dreamed, guess, some.latents)
-        seen = batch.latents.clone()
-        seen[rows] = shown
-        return seen
-
 
 def mix(clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
     """Return ``(1 - level) * clean + level * noise`` with one level a frame, (B, F)."""
@@ -222,6 +212,35 @@ def _apart(one: Tensor, other: Tensor) -> Tensor:
         one, other = F.avg_pool2d(one, 2), F.avg_pool2d(other, 2)
         total = total + (one - other).abs().mean(dim=(1, 2, 3))
     return total
+
+
+def _style(one: list[Tensor], other: list[Tensor]) -> Tensor:
+    """Return how differently features ``(n, C, y, x)`` are spread along each row, (n,).
+
+    A dream that lost its place should still look like its world: the same walls, light and
+    sharpness, floor below and ceiling above, no matter where along the horizon. Means and
+    spreads of features as style: Huang & Belongie 2017 (1703.06868).
+    """
+    total = one[0].new_zeros(len(one[0]))
+    for a, b in zip(one, other, strict=True):
+        for moment in (_mean, _spread):
+            total = total + (moment(a) - moment(b)).square().sum(dim=1).mean(dim=1)
+    return total
+
+
+def _tone(one: Tensor, other: Tensor) -> Tensor:
+    """Return how differently the rows of pictures ``(n, C, H, W)`` are coloured, (n,)."""
+    pairs = [(moment(one), moment(other)) for moment in (_mean, _spread)]
+    return torch.stack([(a - b).abs().mean(dim=(1, 2)) for a, b in pairs]).sum(dim=0)
+
+
+def _mean(features: Tensor) -> Tensor:
+    return features.mean(dim=-1)
+
+
+def _spread(features: Tensor) -> Tensor:
+    """The root keeps a finite slope where a row is all the same."""
+    return (features.var(dim=-1, correction=0) + 1e-6).sqrt()
 
 
 def _follows(batch: Batch) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.model import WorldTransformer
-from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective, _heard, mix
+from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective, _heard, _style, mix
 from worldsim.sequence import PADDING, Window, pack, simulate
 
 STEPS = 3
@@ -60,8 +60,9 @@ def make_batch(checkpoint, seeds=(0, 1), rows=1, seed=0):
     noise = torch.randn(2, *packed.latents.shape, generator=generator)
     levels = torch.rand(2, *packed.frame_doc.shape, generator=generator)
     arrays = [torch.from_numpy(x) for x in packed]
-    dreamed = torch.zeros(levels.shape[1:], dtype=torch.long)
-    return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2, dreamed)
+    nowhere = torch.zeros(levels.shape[1:], dtype=torch.long)
+    return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2, arrays[6],
+                 nowhere, nowhere)  # fmt: skip
 
 
 def moved(objective, batch, **changes):
@@ -82,7 +83,8 @@ def bumped(tensor, frame):
 @pytest.mark.parametrize("frame", range(1, STEPS + 1))
 def test_a_frame_changes_nothing_that_came_before_it(checkpoint, objective, frame):
     batch = make_batch(checkpoint)
-    logits, frames = moved(objective, batch, latents=bumped(batch.latents, frame))
+    after = bumped(batch.latents, frame)
+    logits, frames = moved(objective, batch, latents=after, seen=after)
     order = int(batch.frame_order[0, frame])
     assert logits == {o for o in batch.text_order[0, batch.text_doc[0] == 0].tolist() if o > order}
     assert frames == set(range(frame, STEPS + 1))
@@ -98,6 +100,8 @@ def test_the_noisy_copy_of_a_frame_is_seen_by_nobody_else(checkpoint, objective,
 @pytest.mark.parametrize("frame", range(STEPS + 1))
 def test_a_noisy_frame_does_not_see_its_own_clean_copy(checkpoint, objective, frame):
     batch = make_batch(checkpoint)
+    _, frames = moved(objective, batch, seen=bumped(batch.latents, frame))
+    assert frames == set(range(frame + 1, STEPS + 1))
     _, frames = moved(objective, batch, history_noise=bumped(batch.history_noise, frame))
     assert frames == set(range(frame + 1, STEPS + 1))
 
@@ -131,7 +135,7 @@ def test_examples_in_one_row_do_not_see_each_other(checkpoint, objective):
 def test_empty_slots_do_not_count(checkpoint, objective):
     batch = make_batch(checkpoint)
     loss, logs = objective(batch)
-    terms = {"flow", "text", "pixel", "perceptual", "motion", "fake", "critic"}
+    terms = {"flow", "text", "pixel", "perceptual", "motion", "fake", "critic", "style", "tone"}
     assert set(logs) == {"loss", *terms} and torch.isfinite(loss)
     empty = (batch.frame_doc == PADDING)[:, :, None, None, None]
     assert empty.any()
@@ -141,8 +145,9 @@ def test_empty_slots_do_not_count(checkpoint, objective):
 
 def test_the_loss_is_cross_entropy_plus_weighted_terms(checkpoint):
     batch = make_batch(checkpoint)
+    batch = batch._replace(depth=torch.ones_like(batch.depth))
     for weight in (0.0, 3.0):
-        names = ("flow", "pixel", "perceptual", "motion")
+        names = ("flow", "pixel", "perceptual", "motion", "style", "tone")
         config = {f"{name}_weight": weight * k for k, name in enumerate(names, start=1)}
         loss, logs = make_objective(checkpoint, critic_weight=2 * weight, **config)(batch)
         expected = logs["text"] + logs["critic"] + 2 * weight * logs["fake"]
@@ -154,7 +159,7 @@ def test_a_perfect_guess_looks_perfect(checkpoint, objective):
     clean = make_batch(checkpoint).latents
     picture = checkpoint.network.canvas.draw(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
     looks = objective._look(clean, clean, picture)
-    assert not any(looks[name].any() for name in ("pixel", "perceptual", "motion"))
+    assert not any(looks[name].any() for name in ("pixel", "perceptual", "motion", "style", "tone"))
     worse = objective._look(clean, clean + 0.1, picture + 0.1)
     assert all((worse[name] > 0).all() for name in ("pixel", "motion"))
 
@@ -190,7 +195,7 @@ def test_a_frame_hears_the_last_words_before_it_and_no_marks(checkpoint):
     example = simulate(window, tokenizer, 40, [True, True, False])
     rows, _ = pack([example], 1, 40, 5, tokenizer.pad)
     arrays = [torch.from_numpy(x) for x in rows]
-    heard = _heard(Batch(*arrays, *[arrays[0]] * 5))
+    heard = _heard(Batch(*arrays, *[arrays[0]] * 7))
     said = [arrays[0][0][mask].tolist() for mask in heard[0]]
     assert said == [[], window.actions[0], window.actions[1], window.actions[1], []]
 
@@ -202,43 +207,42 @@ def test_words_of_one_example_are_not_heard_in_another(checkpoint):
         assert set(batch.text_doc[0][heard[0, frame]].tolist()) <= {int(doc[frame])}
 
 
-def test_dreamed_history_is_the_networks_own_guess(checkpoint, objective):
-    """Frames not marked stay real, and the first frame of an example has nothing to guess from."""
-    batch = make_batch(checkpoint, rows=2)
-    dreamed = torch.zeros_like(batch.dreamed)
-    dreamed[1] = 1
-    seen = objective._remember(batch._replace(dreamed=dreamed))
-    pure = batch._replace(levels=torch.ones_like(batch.levels))
-    guess = batch.noise - objective.predict(pure)[1]
-    assert torch.equal(seen[0], batch.latents[0]) and torch.equal(seen[1, 0], batch.latents[1, 0])
-    torch.testing.assert_close(seen[1, 1 : STEPS + 1], guess[1, 1 : STEPS + 1])
-    assert torch.equal(objective._remember(batch), batch.latents)
-
-
-def test_a_deeper_dream_is_a_guess_from_guesses(checkpoint, objective):
-    """Two deep, the second frame is guessed from the guess of the first."""
-    batch = make_batch(checkpoint, rows=2)
-    once, twice = (
-        objective._remember(batch._replace(dreamed=torch.full_like(batch.dreamed, depth)))
-        for depth in (1, 2)
-    )
-    torch.testing.assert_close(twice[:, :2], once[:, :2])
-    pure = batch._replace(levels=torch.ones_like(batch.levels))
-    again = batch.noise - objective.predict(pure, once)[1]
-    torch.testing.assert_close(twice[:, 1 : STEPS + 1], again[:, 1 : STEPS + 1])
-    assert not torch.allclose(twice[:, 2], once[:, 2])
-
-
 def test_what_history_shows_is_not_what_is_aimed_at(checkpoint, objective):
     batch = make_batch(checkpoint, rows=2)
     real = objective(batch)[1]["flow"]
-    dreaming = objective(batch._replace(dreamed=torch.ones_like(batch.dreamed)))[1]["flow"]
-    assert dreaming != real
-    last = STEPS  # nothing is drawn after the last frame, so how history shows it is no matter
-    dreamed = torch.zeros_like(batch.dreamed)
-    dreamed[:, last] = 1
-    same = objective(batch._replace(dreamed=dreamed))[1]["flow"]
-    torch.testing.assert_close(same, real, rtol=1e-4, atol=1e-5)
+    assert objective(batch._replace(seen=batch.latents + 1.0))[1]["flow"] != real
+    # Nothing is drawn after the last frame, so how history shows it is no matter.
+    last = objective(batch._replace(seen=bumped(batch.latents, STEPS)))[1]["flow"]
+    torch.testing.assert_close(last, real, rtol=1e-4, atol=1e-5)
+
+
+def test_the_deeper_a_dream_the_less_the_real_frame_counts(checkpoint):
+    """Half at the depth of `trust`; frames that follow real ones count in full."""
+    objective = make_objective(checkpoint, trust=8.0)
+    batch = make_batch(checkpoint, rows=2)
+    depth = torch.zeros_like(batch.depth)
+    depth[0, :STEPS] = torch.tensor([0, 8, 16])
+    error = (objective.predict(batch)[1] - (batch.noise - batch.latents)).square()
+    weight = torch.tensor([[0.1, 1.0, 0.5, 0.25, 0.0], [0.1, 1.0, 1.0, 1.0, 0.0]])
+    expected = (error.mean(dim=(2, 3, 4)) * weight).sum() / weight.sum()
+    torch.testing.assert_close(objective(batch._replace(depth=depth))[1]["flow"], expected)
+
+
+def test_style_and_critic_look_at_dreams_of_dreams_alone(checkpoint, objective):
+    batch = make_batch(checkpoint, rows=2)
+    logs = objective(batch)[1]
+    assert not any(logs[name] for name in ("style", "tone", "fake", "critic"))
+    logs = objective(batch._replace(depth=torch.ones_like(batch.depth)))[1]
+    assert all(logs[name] for name in ("style", "tone", "fake", "critic"))
+
+
+def test_style_knows_rows_apart_but_not_places_in_them():
+    """Pictures turned along the horizon are alike; upside down or blurred they are not."""
+    picture = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(0))
+    assert _style([picture], [picture.roll(3, dims=-1)]).max() < 1e-6
+    assert _style([picture], [picture.flip(-2)]).min() > 0.1
+    flat = picture.mean(dim=-1, keepdim=True).expand_as(picture)
+    assert _style([picture], [flat]).min() > 0.1
 
 
 def test_a_frame_with_nothing_before_it_counts_a_tenth(checkpoint, objective):

@@ -37,7 +37,7 @@ def _full_forward(checkpoint, window: Window, levels: float, grain: torch.Tensor
     batch = Batch(
         *(torch.from_numpy(x) for x in rows), noise, grain.expand_as(frames),
         torch.full(shape, levels), torch.full(shape, base),
-        torch.zeros(shape, dtype=torch.bool),
+        frames, *[torch.zeros(shape, dtype=torch.long)] * 2,
     )  # fmt: skip
     objective = WorldObjective(checkpoint.network, ObjectiveConfig())
     logits, velocity, _ = objective.predict(batch)

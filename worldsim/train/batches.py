@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,16 @@ from worldsim.objective import Batch
 from worldsim.sequence import Example, Rows, Window, pack, say, simulate
 from worldsim.text import TextTokenizer
 from worldsim.train.latents import Track
+
+CONTEXT = 4  # real frames that a dream begins with
+
+
+class Lane(NamedTuple):
+    """Recorded play that a dream follows: `frames` of a track from `first` on."""
+
+    track: Track
+    first: int
+    frames: int
 
 
 @dataclass
@@ -40,9 +51,11 @@ class BatchConfig:
         base_level: The noise every history frame has, also in a rollout.
         balance: How much likelier windows with rare actions are: a step counts for the frequency
             of its action to the power of minus this; 0 makes every place equally likely.
-        dream_share: Share of rows whose history turns, in its first half, into the model's guesses.
-        dream_depth: Most guesses that follow upon each other there; batches have one to so many.
-        dream_from: Step from which on there are such rows; guesses are worth nothing earlier.
+        dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
+        dream_depth: Steps that a dream goes on.
+        dream_lanes: Dreams side by side, for rows to choose from.
+        dream_every: Updates after which dreams are dreamed anew.
+        dream_from: Step from which on there are such rows; dreams are worth nothing earlier.
     """
 
     rows: int = 16
@@ -58,8 +71,10 @@ class BatchConfig:
     history_level: float = 0.1
     base_level: float = 0.02
     balance: float = 0.0
-    dream_share: float = 0.33
-    dream_depth: int = 6
+    dream_share: float = 0.5
+    dream_depth: int = 32
+    dream_lanes: int = 24
+    dream_every: int = 12
     dream_from: int = 500
 
 
@@ -93,9 +108,41 @@ class Batches:
         """Build the batch of a step."""
         rng = np.random.default_rng([self.seed, step])
         config = self.config
-        examples = [self._example(rng) for _ in range(config.rows)]
+        lanes = self.lanes(step) if step >= config.dream_from else []
+        dreams = round(config.dream_share * config.rows) if lanes else 0
+        chosen = [int(rng.integers(len(lanes))) for _ in range(dreams)]
+        # Shallow dreams more often: there the real frames still line up.
+        firsts = [int((lanes[k].frames - config.window + 1) * rng.random() ** 2) for k in chosen]
+        windows = [
+            lanes[k].track.window(self.latents, lanes[k].first + first, config.window - 1)
+            for k, first in zip(chosen, firsts, strict=True)
+        ]
+        windows += [self._window(rng) for _ in range(config.rows - dreams)]
+        examples = [self._example(window, rng) for window in windows]
         rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
-        return self.with_noise(rows, rng, dreams=step >= config.dream_from)
+        follows = np.isin(rows.frame_doc, range(dreams))
+        lane, begun = (
+            np.array([*values, 0])[np.where(follows, rows.frame_doc, -1)]
+            for values in (chosen, firsts)
+        )
+        depth = np.where(follows, begun + rows.frame_time + 1 - CONTEXT, 0).clip(min=0)
+        return self.with_noise(rows, rng, depth, lane)
+
+    def generation(self, step: int) -> int:
+        """Number the stretches of steps that share their dreams."""
+        return step // self.config.dream_every
+
+    def lanes(self, step: int) -> list[Lane]:
+        """Return the play that the dreams shown at a step follow."""
+        config = self.config
+        rng = np.random.default_rng([self.seed, self.generation(step), config.dream_depth])
+        lanes = []
+        for _ in range(config.dream_lanes):
+            track, first = self._place(rng)
+            frames = len(track.actions) + 1
+            first = min(first, max(0, frames - CONTEXT - config.dream_depth))
+            lanes.append(Lane(track, first, min(frames - first, CONTEXT + config.dream_depth)))
+        return lanes
 
     def from_step(self, step: int) -> Iterator[Batch]:
         """Yield the batches of ``step, step + 1, …``, each prepared while the last is in use."""
@@ -111,26 +158,24 @@ class Batches:
         rng = np.random.default_rng(self.seed)
         return torch.from_numpy(np.stack([self._window(rng).latents for _ in range(num)]))
 
-    def with_noise(self, rows: Rows, rng: np.random.Generator, dreams: bool = False) -> Batch:
-        """Draw noise and levels for packed rows, and which history is dreamed."""
+    def with_noise(
+        self, rows: Rows, rng: np.random.Generator, depth: np.ndarray, lane: np.ndarray
+    ) -> Batch:
+        """Draw noise and levels for packed rows; frames that follow dreamed ones have no other."""
         config, shape = self.config, rows.frame_doc.shape
         noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
-        turns = rng.integers(1, config.window // 2 + 1, (config.rows, 1))
-        depth = rng.integers(1, config.dream_depth + 1) * dreams
-        dreamed = (np.arange(config.window) >= turns) * depth
-        dreamed[round(config.dream_share * config.rows) :] = 0
         levels = 1 / (1 + np.exp(-rng.normal(config.level_mean, config.level_std, shape)))
-        pure = (rng.random(shape) < config.pure_share) | (dreamed > 0)
+        pure = (rng.random(shape) < config.pure_share) | (depth > 0)
         levels = np.where(pure, rng.uniform(0.96, 1.0, shape), levels)
         history = rng.uniform(0, config.history_level, shape) * (rng.random(shape) < 0.5)
         history = np.maximum(history, config.base_level)
         levels, history = levels.astype(np.float32), history.astype(np.float32)
-        arrays = (*rows, *noise, levels, history, dreamed)
+        arrays = (*rows, *noise, levels, history, rows.latents, depth, lane)
         return Batch(*map(torch.from_numpy, arrays))
 
-    def _example(self, rng: np.random.Generator) -> Example:
-        """Draw one window and dress it in a template."""
-        config, window = self.config, self._window(rng)
+    def _example(self, window: Window, rng: np.random.Generator) -> Example:
+        """Dress a window in a template."""
+        config = self.config
         kind = rng.random()
         if kind < config.say_share:
             return say(window, self.tokenizer, config.text_length)
@@ -152,9 +197,13 @@ class Batches:
         return np.concatenate(weights)
 
     def _window(self, rng: np.random.Generator) -> Window:
-        """Cut a window anywhere in the data, places with rare actions more often."""
+        """Cut a window anywhere in the data."""
+        track, first = self._place(rng)
+        return track.window(self.latents, first, self.config.window - 1)
+
+    def _place(self, rng: np.random.Generator) -> tuple[Track, int]:
+        """Draw where a window begins, places with rare actions more often."""
         chance = rng.random() * self._chances[-1]
         place = int(np.searchsorted(self._chances, chance, side="right"))
         index = int(np.searchsorted(self._ends, place, side="right"))
-        first = place - (self._ends[index - 1] if index else 0)
-        return self.tracks[index].window(self.latents, int(first), self.config.window - 1)
+        return self.tracks[index], int(place - (self._ends[index - 1] if index else 0))

@@ -16,6 +16,7 @@ from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective
 from worldsim.train.batches import Batches
+from worldsim.train.dreams import Dreams
 from worldsim.train.muon import make_optimizers
 from worldsim.train.run import RunFolder
 from worldsim.train.samples import draw_sheet, pick_starts
@@ -76,6 +77,7 @@ class WorldStage:
         whole = WorldObjective(self.network, objective, self._eye())
         assert whole.critic is not None
         self.critic = whole.critic
+        self.dreams = Dreams(self.network, checkpoint.tokenizer, checkpoint.rollout, batches)
         self.optimizers = make_optimizers(
             self.network, self.critic, config.rate, config.weight_decay
         )
@@ -126,6 +128,9 @@ class WorldStage:
         """Take one step; a loss or gradient that is not finite stops the run."""
         rate = self.rate_at(self.step)
         batch = Batch(*(x.to(self.accelerator.device, non_blocking=True) for x in batch))
+        if self.dreams.stale(batch, self.step):
+            self._with_average(lambda: self.dreams.renew(self.step))
+        batch = self.dreams.into(batch)
         with self.accelerator.autocast():
             loss, logs = self.forward(batch)
         self.accelerator.backward(loss)
@@ -164,6 +169,7 @@ class WorldStage:
             "critic": self.critic.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
             "ema": self.ema.state_dict(),
+            "dreams": self.dreams.state(),
         }
         self.run_folder.save_state(state)
         self._with_average(lambda: self.checkpoint.save(self.run_folder.path / "model"))
@@ -202,6 +208,7 @@ class WorldStage:
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.ema.load_state_dict(state["ema"])
+            self.dreams.load(state["dreams"])
             self.step, self.seconds = state["step"], state["seconds"]
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise WorldsimError(

@@ -8,7 +8,7 @@ import torch
 from worldsim.errors import WorldsimError
 from worldsim.sequence import PADDING
 from worldsim.text import TextTokenizer
-from worldsim.train.batches import BatchConfig, Batches
+from worldsim.train.batches import CONTEXT, BatchConfig, Batches
 from worldsim.train.latents import Track
 
 CONFIG = BatchConfig(rows=4, window=5, text_length=60)
@@ -81,13 +81,34 @@ def test_noise_has_a_level_for_every_frame_and_history_never_none(tokenizer):
     assert abs(noise.mean()) < 0.05 and abs(noise.std() - 1) < 0.05
 
 
-def test_history_turns_into_dreams_in_a_share_of_the_rows_from_a_step_on(tokenizer):
-    batches = make(tokenizer, dream_share=0.5, dream_from=10)
-    assert not batches(9).dreamed.any()
-    drawn = torch.stack([batches(step).dreamed for step in range(10, 40)])
-    assert drawn[:, :2].any(dim=2).all() and not drawn[:, 2:].any()
-    assert not drawn[..., 0].any() and drawn[:, :2, -1].all()
-    assert (drawn[..., 1:] >= drawn[..., :-1]).all(), "once dreaming, always dreaming"
+def test_a_share_of_the_rows_follows_dreams_from_a_step_on(tokenizer):
+    batches = make(tokenizer, dream_share=0.5, dream_from=10, say_share=0.0)
+    assert not batches(9).depth.any()
+    for step in range(10, 40):
+        depth = batches(step).depth
+        assert not depth[2:].any() and depth[:2, -1].all()
+        assert ((depth[:2, 1:] - depth[:2, :-1]) == (depth[:2, 1:] > 0)).all(), "a step at a time"
+
+
+def test_a_row_shows_the_frames_that_its_dream_stands_for(tokenizer):
+    """Frame by frame what is aimed at is what was recorded as deep in the lane."""
+    batches = make(tokenizer, dream_from=0, dream_depth=5, dream_every=4, say_share=0.0)
+    seen = set()
+    for step in range(12):
+        batch, lanes = batches(step), batches.lanes(step)
+        for row, slot in torch.nonzero(batch.depth).tolist():
+            lane, depth = lanes[batch.lane[row, slot]], int(batch.depth[row, slot])
+            assert depth <= 5 and CONTEXT + depth <= lane.frames
+            at = lane.track.start + lane.first + CONTEXT + depth - 1
+            assert batch.latents[row, slot, 0, 0, 0] == at
+            seen.add(depth)
+    assert seen == {1, 2, 3, 4, 5}
+
+
+def test_dreams_begin_at_the_same_places_for_as_many_steps_as_they_last(tokenizer):
+    batches = make(tokenizer, dream_every=4)
+    places = [[(x.track.start, x.first) for x in batches.lanes(step)] for step in range(12)]
+    assert places[0] == places[3] != places[4] == places[7] != places[8]
 
 
 def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
