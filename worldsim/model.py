@@ -107,7 +107,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         text_time: Tensor,
         text_index: Tensor,
         frames: Tensor,
-        previous: Tensor,
+        past: Tensor,
         said: Tensor,
         levels: Tensor,
         frame_time: Tensor,
@@ -121,7 +121,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text_time: ``(B, L)`` step of every text token.
             text_index: ``(B, L)`` place of a token within the text of its step.
             frames: ``(B, F, c, h, w)`` latents, noisy to the degree `levels` says.
-            previous: ``(B, F, c, h, w)`` latents of the frame before, zeros where there is none.
+            past: ``(B, F, 2, c, h, w)`` latents of the frame before and of the one before that,
+                zeros where there is none.
             said: ``(B, F, D)`` the last words before each frame, see `hear`.
             levels: ``(B, F)`` in [0, 1]; 0 is clean, 1 is pure noise.
             frame_time: ``(B, F)`` step of every frame.
@@ -136,7 +137,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         text = self.words(text_ids)
         about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
-        image = self._embed_frames(frames, previous) + about.repeat_interleave(
+        image = self._embed_frames(frames, past[:, :, 0]) + about.repeat_interleave(
             self.num_tokens, dim=1
         )
         positions = torch.cat(
@@ -150,11 +151,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             nothing = frames[:, num_history:]
             return logits, nothing, nothing
         image = self.image_norm(image[:, num_history * self.num_tokens :])
-        rest = (x[:, num_history:] for x in (frames, previous, levels, about))
+        rest = (x[:, num_history:] for x in (frames, past, levels, about))
         return logits, *self._draw(image, *rest)
 
     def _draw(
-        self, image: Tensor, frames: Tensor, previous: Tensor, levels: Tensor, about: Tensor
+        self, image: Tensor, frames: Tensor, past: Tensor, levels: Tensor, about: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Guess the clean frame and turn the guess into a velocity.
 
@@ -170,9 +171,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         )
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
         noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
-        moved, _, features = self.painter.move(
-            self.canvas.draw(previous.flatten(0, 1)), plan, whole
-        )
+        pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
+        moved, _, features = self.painter.move(pictures, plan, whole)
         level = level.to(noisy.dtype).clamp(min=1e-3)
         prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)

@@ -173,8 +173,9 @@ class WorldObjective(nn.Module):
         seen = batch.seen
         history = mix(seen, batch.history_noise, batch.history_levels)
         noisy = mix(batch.latents, batch.noise, batch.levels)
-        previous = torch.cat([torch.zeros_like(seen[:, :1]), seen[:, :-1]], dim=1)
-        previous = previous * _wide(_follows(batch))
+        follows = _wide(_follows(batch))
+        before = _shift(seen) * follows
+        past = torch.stack([before, _shift(before) * follows], dim=2)
         attend = TeacherForcing(
             batch.text_order, batch.text_doc, batch.frame_order, batch.frame_doc,
             self.network.num_tokens,
@@ -185,7 +186,7 @@ class WorldObjective(nn.Module):
             batch.text_time,
             batch.text_index,
             torch.cat([history, noisy], dim=1),
-            torch.cat([previous, previous], dim=1),
+            torch.cat([past, past], dim=1),
             torch.cat([said, said], dim=1),
             torch.cat([batch.history_levels, batch.levels], dim=1),
             torch.cat([batch.frame_time, batch.frame_time], dim=1),
@@ -203,6 +204,11 @@ def mix(clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
 def _wide(values: Tensor) -> Tensor:
     """(B, F) -> (B, F, 1, 1, 1)."""
     return values[:, :, None, None, None]
+
+
+def _shift(frames: Tensor) -> Tensor:
+    """Put the left neighbour in every frame's place, (B, F, c, h, w)."""
+    return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
 
 
 def _apart(one: Tensor, other: Tensor) -> Tensor:

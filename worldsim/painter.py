@@ -39,7 +39,7 @@ class Painter(nn.Module):
         values, fine = canvas.values * canvas.fold**2, widths[0]
         self.fold = canvas.fold
         self.mood = nn.Linear(whole, MOOD)
-        self.look = nn.Conv2d(values, fine, 3, padding=1)
+        self.look = nn.Conv2d(2 * values, fine, 3, padding=1)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.before = nn.ModuleList(Residual(width) for width in widths)
         self.plan = nn.Conv2d(plan, widths[-1], 1)
@@ -59,11 +59,12 @@ class Painter(nn.Module):
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
 
-    def move(self, previous: Tensor, plan: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def move(self, past: Tensor, plan: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Push the last picture about.
 
         Args:
-            previous: ``(n, v, H, W)`` picture of the frame before.
+            past: ``(n, 2, v, H, W)`` pictures of the frame before and of the one before that:
+                how things moved up to now is seen best in pixels.
             plan: ``(n, plan, h, w)``.
             whole: ``(n, whole)``.
 
@@ -72,7 +73,7 @@ class Painter(nn.Module):
             and features for `mended`.
         """
         mood, skips = self.mood(whole), []
-        x = self.look(F.pixel_unshuffle(previous, self.fold))
+        x = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold))
         for residual, down in zip(self.before, [None, *self.down], strict=True):
             x = residual(x if down is None else down(x), mood)
             skips.append(x)
@@ -80,7 +81,7 @@ class Painter(nn.Module):
         for k in reversed(range(len(self.up))):
             x = self.after[k](F.pixel_shuffle(self.up[k](x), 2) + skips[k], mood)
         flow = REACH * (self.flow(x) + self._sweep(whole))
-        return advect(previous, flow), flow, x
+        return advect(past[:, 0], flow), flow, x
 
     def mended(self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor) -> Tensor:
         """Return what is to be added to a guess of the frame, all pictures ``(n, v, H, W)``."""

@@ -61,8 +61,8 @@ class Rollout:
         self.order = torch.zeros(lanes, **numbers)  # of the next token or frame
         self.time = torch.zeros(lanes, **numbers)  # of the next frame
         self.answer = torch.zeros(lanes, **numbers)  # what the world said after the newest frame
-        self.newest = torch.zeros(lanes, *latent_shape, device=self.device)
-        self.before = torch.zeros_like(self.newest)
+        # The newest frames, the last one first; the third is for `take_back`.
+        self.past = torch.zeros(lanes, 3, *latent_shape, device=self.device)
         self.said = torch.zeros(lanes, size.width, device=self.device)  # the last words
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
@@ -71,7 +71,7 @@ class Rollout:
     def forget(self, lanes: Tensor) -> None:
         """Empty some lanes ``(B,)``."""
         self.ring.forget(lanes)
-        for state in (self.order, self.time, self.newest, self.before, self.said):
+        for state in (self.order, self.time, self.past, self.said):
             state[lanes] = 0
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
@@ -120,8 +120,7 @@ class Rollout:
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
         self.order[lanes] += 2
         self.time[lanes] += 1
-        self.before[lanes] = self.newest[lanes]
-        self.newest[lanes] = latents
+        self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
         return logits[:, 0].float()
 
     def take_back(self, lanes: Tensor) -> None:
@@ -129,7 +128,7 @@ class Rollout:
         self.ring.keep(lanes, torch.full_like(lanes, -(self.network.num_tokens + 1)))
         self.order[lanes] -= 2
         self.time[lanes] -= 1
-        self.newest[lanes] = self.before[lanes]
+        self.past[lanes] = torch.roll(self.past[lanes], -1, dims=1)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return copies of everything that changes."""
@@ -142,7 +141,7 @@ class Rollout:
             value.copy_(saved)
 
     def _mine(self) -> tuple[Tensor, ...]:
-        return (self.order, self.time, self.answer, self.newest, self.before, self.said)
+        return (self.order, self.time, self.answer, self.past, self.said)
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
         """Put the world's last answer before what is done next; the mark has place 0."""
@@ -201,15 +200,16 @@ class Rollout:
             torch.cat([text_time, now.expand(b, n)], dim=1),
             torch.cat([valid, valid.new_ones(b, n)], dim=1),
         )
-        frames, previous = self.newest[lanes][:, None], self.newest[lanes][:, None]
+        past = self.past[lanes][:, None, :2]
         if latents is None:
-            frames, previous, now = frames[:, :0], previous[:, :0], now[:, :0]
+            past, now = past[:, :0], now[:, :0]
+            frames = past[:, :, 0]
         else:
             frames = latents[:, None]
         dtype = self.network.dtype
         logits, velocity, _ = self.network(
             ids, text_time, (place + text.first).expand(b, len(place)),
-            frames.to(dtype), previous.to(dtype),
+            frames.to(dtype), past.to(dtype),
             self.said[lanes][:, None][:, : frames.shape[1]].to(dtype),
             torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
             num_history=frames.shape[1] if frame_first else 0,

@@ -18,13 +18,14 @@ def everyone(_, q, k, v):
 
 def inputs(num_text=3, num_frames=2, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    frames, previous = torch.randn(2, 2, num_frames, 3, 4, 4, generator=generator)
+    frames = torch.randn(2, num_frames, 3, 4, 4, generator=generator)
+    past = torch.randn(2, num_frames, 2, 3, 4, 4, generator=generator)
     ids = torch.randint(50, (2, num_text), generator=generator)
     place = torch.arange(num_text).expand(2, -1)
     levels = torch.rand(2, num_frames, generator=generator)
     time = torch.arange(num_frames).expand(2, -1)
     said = torch.randn(2, num_frames, 64, generator=generator)
-    return ids, torch.zeros_like(place), place, frames, previous, said, levels, time, everyone
+    return ids, torch.zeros_like(place), place, frames, past, said, levels, time, everyone
 
 
 def awake(seed=0):
@@ -72,12 +73,12 @@ def test_an_untrained_network_says_the_best_guess_from_noise_and_previous_frame(
     """Given clean ~ N(previous, surprise) and noise on it, its mean is arithmetic."""
     network = WorldTransformer(**SIZES)
     network.surprise.fill_(0.25)
-    ids, text_time, place, noisy, previous, said, levels, time, attend = inputs()
+    ids, text_time, place, noisy, past, said, levels, time, attend = inputs()
     levels = torch.full_like(levels, level)
-    velocity = network(ids, text_time, place, noisy, previous, said, levels, time, attend)[1]
+    velocity = network(ids, text_time, place, noisy, past, said, levels, time, attend)[1]
     keep = 1 - level
     precision = 1 / 0.25 + keep**2 / level**2
-    mean = (previous / 0.25 + noisy * keep / level**2) / precision
+    mean = (past[:, :, 0] / 0.25 + noisy * keep / level**2) / precision
     torch.testing.assert_close(noisy - level * velocity, mean, rtol=1e-4, atol=1e-4)
 
 
@@ -86,12 +87,12 @@ def test_doubt_weighs_the_frame_before_against_the_noisy_one(doubt, nearer):
     network = WorldTransformer(**SIZES)
     with torch.no_grad():
         network.image_out.bias[-(network.patch**2) :] = doubt
-    ids, text_time, place, noisy, previous, said, levels, time, attend = inputs()
+    ids, text_time, place, noisy, past, said, levels, time, attend = inputs()
     levels = torch.full_like(levels, 0.3)
-    velocity = network(ids, text_time, place, noisy, previous, said, levels, time, attend)[1]
+    velocity = network(ids, text_time, place, noisy, past, said, levels, time, attend)[1]
     guess = noisy - 0.3 * velocity
     distance = {
-        "previous": (guess - previous).abs().mean(),
+        "previous": (guess - past[:, :, 0]).abs().mean(),
         "noisy": (guess - noisy / 0.7).abs().mean(),
     }
     assert min(distance, key=distance.get) == nearer

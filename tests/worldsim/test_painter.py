@@ -11,6 +11,11 @@ def make_painter(seed=0):
     return Painter(Canvas(channels=192, size=4, cell=8), plan=5, whole=7, widths=[8, 16, 32])
 
 
+def past():
+    """The pictures, and others before them."""
+    return torch.stack([pictures(), pictures().flip(-1)], dim=1)
+
+
 def flow(right, down):
     return torch.tensor([right, down]).float().view(1, 2, 1, 1).expand(2, 2, 16, 16)
 
@@ -51,24 +56,31 @@ def test_descending_the_error_finds_the_shift():
 def test_an_untrained_painter_leaves_the_picture_as_it_was():
     painter, given = make_painter(), pictures()
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
-    moved, found, features = painter.move(given, plan, whole)
+    moved, found, features = painter.move(past(), plan, whole)
     assert not found.any()
     torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
     assert not painter.mended(moved, given, features, whole).any()
 
 
-def test_both_the_plan_of_a_cell_and_the_word_on_the_whole_reach_the_picture():
-    painter, given = make_painter(), pictures()
+def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
+    painter = make_painter()
     for parameter in painter.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
 
-    def paint(plan, whole):
-        moved, _, features = painter.move(given, plan, whole)
-        return moved, painter.mended(moved, given, features, whole)
+    def paint(past, plan, whole):
+        moved, _, features = painter.move(past, plan, whole)
+        return moved, painter.mended(moved, pictures(), features, whole)
 
-    before = paint(plan, whole)
-    for changed in (paint(plan + 1, whole), paint(plan, whole + 1)):
+    before = paint(past(), plan, whole)
+    others = [x.clone() for x in (past(), past())]
+    for place, other in enumerate(others):
+        other[:, place] *= 0.5
+    for changed in (
+        paint(past(), plan + 1, whole),
+        paint(past(), plan, whole + 1),
+        *(paint(other, plan, whole) for other in others),
+    ):
         for one, other in zip(before, changed, strict=True):
             assert not torch.allclose(one, other)
 
@@ -90,6 +102,6 @@ def test_a_sweep_is_a_polynomial_of_the_place():
 def test_it_works_in_sixteen_bits():
     painter = make_painter().bfloat16()
     plan, whole = torch.randn(2, 5, 4, 4).bfloat16(), torch.randn(2, 7).bfloat16()
-    moved, _, features = painter.move(pictures().bfloat16(), plan, whole)
+    moved, _, features = painter.move(past().bfloat16(), plan, whole)
     assert moved.dtype == torch.bfloat16
     assert painter.mended(moved, moved, features, whole).isfinite().all()

@@ -128,7 +128,7 @@ def test_a_frame_appended_counts_as_if_it_had_been_seen():
     seen._noise[0].set_state(told._noise[0].get_state())
     seen._rollout.answer.copy_(told._rollout.answer)
     mine, theirs = told._rollout, seen._rollout
-    for name in ("order", "time", "newest"):
+    for name in ("order", "time", "past"):
         torch.testing.assert_close(getattr(mine, name), getattr(theirs, name))
     for _ in range(3):
         a, b = told.step(["turn left"]), seen.step(["turn left"])
@@ -188,7 +188,7 @@ def test_a_long_dream_keeps_its_size_and_stays_finite(dream):
     for _ in range(40):  # the ring has room for 7 steps
         frames = dream.step(KEYS).frames
     assert sum(x.numel() for x in dream.snapshot().memory) == size
-    assert torch.isfinite(dream._rollout.newest).all() and frames.float().std() > 1
+    assert torch.isfinite(dream._rollout.past).all() and frames.float().std() > 1
 
 
 def test_a_snapshot_of_another_size_is_refused(dream):
