@@ -72,7 +72,7 @@ class BatchConfig:
     base_level: float = 0.02
     balance: float = 0.0
     dream_share: float = 0.5
-    dream_depth: int = 32
+    dream_depth: int = 24
     dream_lanes: int = 24
     dream_every: int = 12
     dream_from: int = 500
