@@ -92,6 +92,11 @@ class Batches:
     ):
         """Keep references; refuse a dataset whose episodes are all shorter than a window."""
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
+        if config.window > CONTEXT + config.dream_depth:
+            raise WorldsimError(
+                f"batch.dream_depth={config.dream_depth} is less than rows of "
+                f"batch.window={config.window} frames show: use {config.window - CONTEXT} or more"
+            )
         self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
         if not self.tracks:
             raise WorldsimError(

@@ -166,3 +166,9 @@ def test_latents_can_be_looked_at_before_training(tokenizer):
 def test_episodes_that_are_all_too_short_are_refused(tokenizer):
     with pytest.raises(WorldsimError, match="no episode has 12 frames.*lower batch.window"):
         make(tokenizer, window=12)
+
+
+def test_dreams_shorter_than_a_row_are_refused(tokenizer):
+    make(tokenizer, window=5, dream_depth=1)
+    with pytest.raises(WorldsimError, match="dream_depth=0 is less than.*window=5.*use 1 or more"):
+        make(tokenizer, window=5, dream_depth=0)
