@@ -92,16 +92,16 @@ class Batches:
     ):
         """Keep references; refuse a dataset whose episodes are all shorter than a window."""
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
-        if config.window > CONTEXT + config.dream_depth:
-            raise WorldsimError(
-                f"batch.dream_depth={config.dream_depth} is less than rows of "
-                f"batch.window={config.window} frames show: use {config.window - CONTEXT} or more"
-            )
         self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
         if not self.tracks:
             raise WorldsimError(
                 f"no episode has {config.window} frames: collect longer episodes "
                 "(max_steps=…) or lower batch.window"
+            )
+        if config.window > CONTEXT + config.dream_depth:
+            raise WorldsimError(
+                f"batch.dream_depth={config.dream_depth} is less than rows of "
+                f"batch.window={config.window} frames show: use {config.window - CONTEXT} or more"
             )
         starts = [len(t.actions) - config.window + 2 for t in self.tracks]
         self._ends = np.cumsum(starts)
