@@ -52,6 +52,6 @@ class Canvas(nn.Module):
     def clip(self, latents: Tensor) -> Tensor:
         """Bring pixels that are too bright or too dark back into [-1, 1], (n, c, h, w).
 
-        What a rollout shows to itself grows without bound otherwise.
+        A rollout shows its pictures to itself, and nothing else would ever bring them back.
         """
         return latents if self.cell == 1 else self.read(self.draw(latents).clamp(-1, 1))

@@ -131,7 +131,7 @@ class WorldObjective(nn.Module):
             config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
         depth = F.pad(batch.depth[:, :-1], (1, 0)) * _follows(batch)  # of the frame before
-        # Style and critic are for dreams of dreams alone: one step from real frames looks real.
+        # These are for dreams of dreams alone: one step from real frames all looks real.
         dreamed, weight = (depth > 0).float(), weight * 0.5 ** (depth / config.trust)
         share = {name: dreamed if name in DREAMS_ALONE else weight for name in logs}
         logs = {"text": text} | {

@@ -98,6 +98,8 @@ class Batches:
                 f"no episode has {config.window} frames: collect longer episodes "
                 "(max_steps=…) or lower batch.window"
             )
+        if config.dream_every < 1:
+            raise WorldsimError(f"batch.dream_every={config.dream_every}: use 1 or more updates")
         if config.window > CONTEXT + config.dream_depth:
             raise WorldsimError(
                 f"batch.dream_depth={config.dream_depth} is less than rows of "

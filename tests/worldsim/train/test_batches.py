@@ -172,3 +172,8 @@ def test_dreams_shorter_than_a_row_are_refused(tokenizer):
     make(tokenizer, window=5, dream_depth=1)
     with pytest.raises(WorldsimError, match="dream_depth=0 is less than.*window=5.*use 1 or more"):
         make(tokenizer, window=5, dream_depth=0)
+
+
+def test_dreams_that_never_last_are_refused(tokenizer):
+    with pytest.raises(WorldsimError, match="dream_every=0: use 1 or more"):
+        make(tokenizer, dream_every=0)
