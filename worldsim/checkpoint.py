@@ -48,13 +48,13 @@ class RolloutConfig:
     Attributes:
         window: Steps of the past that are seen.
         base_level: Noise put on finished frames, as in training.
-        num_steps: Denoising passes a frame.
+        num_steps: Denoising passes a frame; the dreams shown in training have one.
         shift: Above 1, levels crowd at the noisy end of a frame's denoising.
     """
 
     window: int = 16
     base_level: float = 0.02
-    num_steps: int = 2
+    num_steps: int = 1
     shift: float = 1.0
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@ import torch
 
 from tests.worldsim.pictures import pictures
 from worldsim.canvas import Canvas
-from worldsim.painter import Painter, advect
+from worldsim.painter import Painter, advect, smooth
 
 
 def make_painter(seed=0):
@@ -60,6 +60,29 @@ def test_an_untrained_painter_leaves_the_picture_as_it_was():
     assert not found.any()
     torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
     assert not painter.mended(moved, given, features, whole).any()
+
+
+def test_mending_adds_detail_and_no_colour():
+    painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
+    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    torch.nn.init.normal_(painter.draw.weight)
+    added = painter.mended(moved, given, features, whole)
+    assert smooth(added, 4).abs().mean() < 0.2 * added.abs().mean()
+    torch.nn.init.zeros_(painter.draw.weight)
+    with torch.no_grad():
+        painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())  # one value a colour
+    colour = painter.mended(moved, given, features, whole)
+    torch.testing.assert_close(colour, torch.zeros_like(colour), rtol=0, atol=1e-5)
+
+
+def test_what_is_even_is_smooth_already():
+    even = torch.full((1, 3, 8, 8), 0.7)
+    torch.testing.assert_close(smooth(even, 2), even)
+    dot = torch.zeros(1, 1, 9, 9)
+    dot[..., 4, 4] = 25.0
+    expected = torch.zeros(9, 9)
+    expected[2:7, 2:7] = 1.0
+    torch.testing.assert_close(smooth(dot, 2)[0, 0], expected)
 
 
 def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
