@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+HOME = 0.01  # of the way that a dreamed frame's mean colour goes back to the usual one
+
 
 class Canvas(nn.Module):
     """Draws a latent cell as ``cell`` × ``cell`` pixels (`PatchCodec.canvas`).
@@ -49,9 +51,16 @@ class Canvas(nn.Module):
         cells = F.pixel_unshuffle(picture, self.cell).movedim(1, -1)
         return ((cells - self.blank) @ self.inverse).movedim(-1, 1)
 
-    def clip(self, latents: Tensor) -> Tensor:
-        """Bring pixels that are too bright or too dark back into [-1, 1], (n, c, h, w).
+    def settle(self, latents: Tensor) -> Tensor:
+        """Bring a dreamed frame back to what frames are like, (n, c, h, w).
 
-        A rollout shows its pictures to itself, and nothing else would ever bring them back.
+        Pixels that are too bright or too dark go back into [-1, 1], the mean colour `HOME` of the
+        way to that of all frames. A rollout shows its pictures to itself: nothing else would
+        ever bring them back, and an error of .003 a step is white after three hundred.
         """
-        return latents if self.cell == 1 else self.read(self.draw(latents).clamp(-1, 1))
+        if self.cell == 1:
+            return latents
+        picture = self.draw(latents)
+        usual = self.blank.view(self.values, -1).mean(dim=1)[:, None, None]
+        away = picture.mean(dim=(-2, -1), keepdim=True) - usual
+        return self.read((picture - HOME * away).clamp(-1, 1))

@@ -109,7 +109,7 @@ class Rollout:
                 text = None
             return velocities
 
-        return self.network.canvas.clip(denoise(noise.to(self.device), velocity, levels))
+        return self.network.canvas.settle(denoise(noise.to(self.device), velocity, levels))
 
     def commit(self, lanes: Tensor, latents: Tensor) -> Tensor:
         """Take finished frames in; return the logits of what the world answers, (B, vocab)."""
