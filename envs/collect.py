@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,34 +19,9 @@ import numpy as np
 
 import envs  # noqa: F401  (registers the worlds)
 from envs.crew import Crew
+from envs.worlds import Explorer, find_world, make_explorer, make_world, world_spec
 from worldsim.data import Dataset, DatasetWriter, Episode
 from worldsim.errors import WorldsimError
-from worldsim.world import WorldSpec
-
-WORLDS = {"doom": "worldsim/Doom-v0"}
-DULL_UNITS = 64.0  # an episode that spans less of its map is dropped
-
-
-def make_world(name: str, **kwargs: Any) -> gym.Env:
-    """Make the real environment of a world by its short name, such as ``"doom"``.
-
-    Raises:
-        WorldsimError: There is no such world.
-    """
-    _check_world(name)
-    return gym.make(WORLDS[name], disable_env_checker=True, **kwargs)
-
-
-def world_spec(name: str) -> WorldSpec:
-    """Return the actions, keys and rate of a world; starts no simulator.
-
-    Raises:
-        WorldsimError: There is no such world.
-    """
-    _check_world(name)
-    from envs.doom import DOOM
-
-    return DOOM
 
 
 @dataclass
@@ -54,14 +29,15 @@ class CollectConfig:
     """What to collect, how much, where to."""
 
     world: str = "doom"
-    path: str = "data/doom"
+    path: str = ""  # data/<world> where it is left out
     num_frames: int = 200_000  # steps in all, including those already at `path`
     split: str = "train"  # or heldout
-    maze_share: float = 0.7  # of episodes; the others walk on Freedoom maps
     max_steps: int = 256  # of one episode
     image_size: int = 64
     num_workers: int = 2
     seed: int = 0
+    # of the world's env, such as options.maze_share=0.5
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def collect(cfg: CollectConfig) -> int:
@@ -71,6 +47,7 @@ def collect(cfg: CollectConfig) -> int:
         WorldsimError: A setting is out of range, or workers keep dying.
     """
     _check(cfg)
+    cfg = replace(cfg, path=_path(cfg))
     spec = world_spec(cfg.world)
     with DatasetWriter(cfg.path, spec, cfg.image_size) as writer:
         done = _seeds_at(cfg.path) if writer.num_episodes else set()
@@ -89,7 +66,7 @@ def collect(cfg: CollectConfig) -> int:
 def main(cfg: CollectConfig) -> int | None:
     """Collect a dataset of exploring play from a real simulator."""
     episodes = collect(cfg)
-    print(f"{cfg.path}: {episodes} episodes")
+    print(f"{_path(cfg)}: {episodes} episodes")
     return None
 
 
@@ -98,13 +75,10 @@ def episode_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 2)
 
 
-def play_episode(env: gym.Env, explorer_rng: np.random.Generator, seed: int) -> Episode:
+def play_episode(env: gym.Env, explorer: Explorer, seed: int) -> Episode:
     """Explore for one episode and return what was lived."""
-    from envs.explore import Explorer
-
-    explorer = Explorer(explorer_rng)
     frame, info = env.reset(seed=seed)
-    explorer.reset(info, env.get_wrapper_attr("maze"))
+    explorer.reset(info, env.get_wrapper_attr("layout"))
     frames, poses = [frame], [info["pose"]]
     actions, rewards, texts = [], [], []
     terminated = truncated = False
@@ -135,22 +109,15 @@ def _work(settings: dict[str, Any], connection: Connection) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     env: gym.Env | None = None
     try:
-        env = make_world(
-            cfg.world,
-            split=cfg.split,
-            source="mixed",
-            maze_share=cfg.maze_share,
-            max_steps=cfg.max_steps,
-            image_size=cfg.image_size,
-            depth=True,
-        )
+        world = find_world(cfg.world)
+        env = make_world(cfg.world, **_env_options(cfg))
         while True:
             seed = episode_seed(cfg.seed, connection.recv())
-            rng = np.random.default_rng([seed, 1])
-            episode = play_episode(env, rng, seed)
-            # a few starts on Freedoom maps are boxed in; nothing is learned from those
+            explorer = make_explorer(cfg.world, np.random.default_rng([seed, 1]))
+            episode = play_episode(env, explorer, seed)
+            # some starts are boxed in; nothing is learned from those
             assert episode.pose is not None
-            kind = "episode" if np.ptp(episode.pose[:, :2], axis=0).max() > DULL_UNITS else "dull"
+            kind = "episode" if np.ptp(episode.pose[:, :2], axis=0).max() > world.dull else "dull"
             connection.send((kind, vars(episode)))
     except (WorldsimError, ImportError) as error:
         connection.send(("error", str(error)))
@@ -193,17 +160,27 @@ def _seeds_at(path: str) -> set[int]:
     return {info.seed for info in Dataset(Path(path)).episodes}
 
 
-def _check_world(name: str) -> None:
-    if name not in WORLDS:
-        raise WorldsimError(f"unknown world '{name}': use one of {', '.join(WORLDS)}")
+def _path(cfg: CollectConfig) -> str:
+    return cfg.path or f"data/{cfg.world}"
+
+
+def _env_options(cfg: CollectConfig) -> dict[str, Any]:
+    ours = {"split": cfg.split, "max_steps": cfg.max_steps, "image_size": cfg.image_size}
+    taken = sorted(ours.keys() & cfg.options.keys())
+    if taken:
+        raise WorldsimError(f"options.{taken[0]} is a key of its own: use {taken[0]}=…")
+    return {**find_world(cfg.world).options, **cfg.options, **ours}
 
 
 def _check(cfg: CollectConfig) -> None:
-    _check_world(cfg.world)
+    find_world(cfg.world)
     if cfg.split not in ("train", "heldout"):
         raise WorldsimError(f"split '{cfg.split}' is unknown: use train or heldout")
     for name in ("num_frames", "max_steps", "num_workers"):
         if getattr(cfg, name) < 1:
             raise WorldsimError(f"{name}={getattr(cfg, name)} is too small: use 1 or more")
-    if not 0 <= cfg.maze_share <= 1:
-        raise WorldsimError(f"maze_share={cfg.maze_share} is out of range: use 0 to 1")
+    # A world itself knows what is wrong with its options: hear it before anything is written.
+    try:
+        make_world(cfg.world, **_env_options(cfg)).close()
+    except ImportError as error:
+        raise WorldsimError(str(error)) from error

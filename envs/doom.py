@@ -11,9 +11,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from envs.checks import one_of, whole
 from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
 from envs.doom_words import PHRASES
+from envs.phrases import of_actions
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec, key_combinations
 
@@ -48,11 +50,7 @@ DOOM = WorldSpec(
     },
     steps_per_second=STEPS_PER_SECOND,
     description="Walking through mazes and halls with textured walls, torches, keys and columns.",
-    phrases={
-        kind: {"seen": list(said.seen), "unseen": list(said.unseen)}
-        for kind, said in PHRASES.items()
-        if kind in ACTIONS
-    },
+    phrases=of_actions(PHRASES, ACTIONS),
     heldout_sources=[f"freedoom2-{name}" for name in MAPS["heldout"]],
 )
 
@@ -96,11 +94,13 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         render_mode: str | None = None,
     ) -> None:
         """Check the arguments; ViZDoom starts with the first reset."""
-        _one_of("split", split, tuple(MAZE_SEEDS))
-        _one_of("source", source, SOURCES)
-        _one_of("render_mode", render_mode, (None, "rgb_array"))
+        one_of("split", split, tuple(MAZE_SEEDS))
+        one_of("source", source, SOURCES)
+        one_of("render_mode", render_mode, (None, "rgb_array"))
         if max_steps < 1:
             raise WorldsimError(f"max_steps {max_steps} is too small: use 1 or more")
+        if not 0 <= maze_share <= 1:
+            raise WorldsimError(f"maze_share {maze_share} is out of range: use 0 to 1")
         self.split, self.source, self.maze_share = split, source, maze_share
         self.max_steps, self.render_mode = max_steps, render_mode
         self.spec_world = DOOM
@@ -153,6 +153,11 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         truncated = not terminated and bool(self._steps >= self.max_steps or jumped)
         return view.frame, float(len(taken)), terminated, truncated, self._info(int(action))
 
+    @property
+    def layout(self) -> Maze | None:
+        """What an explorer may know and a learner must not: the maze; None on a map."""
+        return self.maze
+
     def render(self) -> np.ndarray | None:
         """Return the present frame, or None without a render mode."""
         return self._view.frame if self._view is not None and self.render_mode else None
@@ -184,7 +189,7 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         if start is None:
             away = [k for k, cell in enumerate(cells) if cell != self.maze.exit_cell]
             start = int(away[int(self.np_random.integers(len(away)))])
-        x, y = self.maze.centre(cells[_index("start", start, len(cells))])
+        x, y = self.maze.centre(cells[whole("start", start, 0, len(cells) - 1)])
         return self.engine.start_maze(self.maze, x, y, int(self.np_random.integers(360)), seed)
 
     def _reset_map(self, name: str, start: int | None, seed: int) -> View:
@@ -196,7 +201,7 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         self._where = f"freedoom2-{name}"
         if start is None:
             start = int(self.np_random.integers(len(starts)))
-        x, y, _ = starts[_index("start", start, len(starts))]
+        x, y, _ = starts[whole("start", start, 0, len(starts) - 1)]
         return self.engine.start_map(name, (x, y, int(self.np_random.integers(360))), seed)
 
     def _info(self, action: int) -> dict[str, Any]:
@@ -217,15 +222,3 @@ def _buttons(words: str) -> list[float]:
     moves = [float(f" {w} " in held) for w in ("forward", "back", "strafe left", "strafe right")]
     turn = float(" turn right " in held) - float(" turn left " in held)
     return [*moves, turn * TURN_DEGREES / TICS_PER_STEP]
-
-
-def _index(name: str, value: Any, count: int) -> int:
-    if not isinstance(value, (int, np.integer)) or not 0 <= value < count:
-        raise WorldsimError(f"{name} {value!r} is out of range: use 0 to {count - 1}")
-    return int(value)
-
-
-def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    if value not in choices:
-        named = ", ".join(str(choice) for choice in choices)
-        raise WorldsimError(f"{name} '{value}' is unknown: use one of {named}")

@@ -7,18 +7,7 @@ words, so an evaluation can ask whether an unseen phrase does what the key does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
-
-@dataclass(frozen=True)
-class Phrases:
-    """Ways to say one thing: `seen` in datasets, `unseen` only in evaluation."""
-
-    seen: tuple[str, ...]
-    unseen: tuple[str, ...]
-
+from envs.phrases import Phrases
 
 WALK_TO, TURN_AROUND, LOOK_AROUND = "walk to", "turn around", "look around"
 EXPLORE, BUMP = "explore", "walk into the wall"
@@ -168,9 +157,3 @@ PHRASES: dict[str, Phrases] = {
         ("head to the {thing}", "move up to the {thing}", "go and find the {thing}"),
     ),
 }
-
-
-def say(kind: str, rng: np.random.Generator, thing: str = "") -> str:
-    """Return a seen phrasing of a kind of stretch at random; `thing` is "green torch" and such."""
-    seen = PHRASES[kind].seen
-    return seen[int(rng.integers(len(seen)))].format(thing=thing)

@@ -56,7 +56,10 @@ class DreamCore:
         self.simulator = Simulator.from_pretrained(checkpoint, lanes, num_steps, device)
         if world not in self.simulator.worlds:
             known = ", ".join(self.simulator.worlds)
-            raise WorldsimError(f"this checkpoint does not dream '{world}': it knows {known}")
+            raise WorldsimError(
+                f"this checkpoint does not dream '{world}', it knows {known}: train one on data from "
+                f"`worldsim collect world={world}`, or name it with checkpoint=…"
+            )
         self.spec: WorldSpec = self.simulator.worlds[world]
         self.starts = [start for start in self.simulator.starts if start.world == world]
         size = self.simulator.image_size

@@ -15,7 +15,7 @@ from typing import Any
 from worldsim.errors import WorldsimError
 
 # World -> (module of its simulator, extra that brings it).
-SIMULATORS = {"doom": ("vizdoom", "doom")}
+SIMULATORS = {"doom": ("vizdoom", "doom"), "carracing": ("Box2D", "carracing")}
 CHECKPOINT = Path(__file__).parent / "pretrained"
 OK, MISSING = "ok", "missing"
 
@@ -74,7 +74,7 @@ def as_text(report: dict[str, Any]) -> str:
     for name in ("checkpoint", "lpips"):
         entry = report[name]
         lines.append((name, entry.get("file") if entry["state"] == OK else entry["problem"]))
-    return "\n".join(f"{name:<12} {value}" for name, value in lines)
+    return "\n".join(f"{name:<17} {value}" for name, value in lines)
 
 
 def _version(package: str) -> str | None:

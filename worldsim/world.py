@@ -21,6 +21,10 @@ OPPOSITES = {
     "turn right": "turn left",
     "strafe left": "strafe right",
     "strafe right": "strafe left",
+    "gas": "brake",
+    "brake": "gas",
+    "steer left": "steer right",
+    "steer right": "steer left",
 }
 
 

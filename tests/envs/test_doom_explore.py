@@ -3,12 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from envs.collect import make_world, play_episode
+from envs.collect import play_episode
 from envs.doom import DOOM
+from envs.doom_explore import Explorer
 from envs.doom_map import make_maze
+from envs.doom_sight import best_bearing, room_ahead
 from envs.doom_words import PHRASES
-from envs.explore import Explorer
-from envs.explore_sight import best_bearing, room_ahead
+from envs.worlds import make_world
 
 
 class OpenField:
@@ -48,7 +49,7 @@ def wander(world, seed, steps):
 def episodes():
     pytest.importorskip("vizdoom")
     env = make_world("doom", source="mixed", depth=True, max_steps=150)
-    yield [play_episode(env, np.random.default_rng(n), n) for n in range(8)]
+    yield [play_episode(env, Explorer(np.random.default_rng(n)), n) for n in range(8)]
     env.close()
 
 
@@ -104,7 +105,7 @@ def test_a_walk_to_a_thing_gets_nearer_to_one_of_that_name():
     env = make_world("doom", source="maze", depth=True, max_steps=200)
     nearer = []
     for seed in range(8):
-        episode = play_episode(env, np.random.default_rng(seed), seed)
+        episode = play_episode(env, Explorer(np.random.default_rng(seed)), seed)
         things = make_maze(int(episode.source.removeprefix("maze-"))).things
         for first, last, text in stretches(episode.texts):
             for words in {t.kind.words for t in things if text.endswith(f" {t.kind.words}")}:

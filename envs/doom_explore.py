@@ -16,8 +16,8 @@ import numpy as np
 from envs.doom import DOOM
 from envs.doom_engine import TURN_DEGREES
 from envs.doom_map import Maze
-from envs.doom_words import BUMP, EXPLORE, LOOK_AROUND, TURN_AROUND, WALK_TO, say
-from envs.explore_sight import best_bearing, room_ahead, square, wrap
+from envs.doom_sight import best_bearing, room_ahead, square, wrap
+from envs.doom_words import BUMP, EXPLORE, LOOK_AROUND, PHRASES, TURN_AROUND, WALK_TO
 
 Steps = Iterator[str]  # of action words, one a step
 AGAINST_WALL = 27.0  # map units; the player's own radius is 16
@@ -58,9 +58,9 @@ class Explorer:
             "rest": self._rest,
         }
 
-    def reset(self, info: dict[str, Any], maze: Maze | None) -> None:
-        """Begin an episode; `maze` is None on maps whose layout is not known."""
-        self._info, self._maze = info, maze
+    def reset(self, info: dict[str, Any], layout: Maze | None) -> None:
+        """Begin an episode; `layout` is None on maps, where it is not known."""
+        self._info, self._maze = info, layout
         self._steps: Steps = iter(())
         self._moved, self._stare = 99.0, 0
         self._visits: dict[tuple[int, int], int] = {}
@@ -113,7 +113,7 @@ class Explorer:
     def _walk(self) -> Steps:
         """Way-points over the layout where it is known, else wherever is open and new."""
         if self._coin(0.6):
-            self.sentence = say(EXPLORE, self.rng)
+            self.sentence = PHRASES[EXPLORE].say(self.rng)
         yield from self._along_path() if self._maze else self._roam()
 
     def _along_path(self) -> Steps:
@@ -187,9 +187,9 @@ class Explorer:
         left = float(depth[:, :half].mean()) > float(depth[:, half:].mean())
         words = "turn left" if left != self._coin(0.2) else "turn right"
         if self._ahead() < AGAINST_WALL and self._coin(0.3):
-            self.sentence = say("back", self.rng)
+            self.sentence = PHRASES["back"].say(self.rng)
             yield from ["back"] * self._steps_between(4, 8)
-        self.sentence = say(words, self.rng)
+        self.sentence = PHRASES[words].say(self.rng)
         extra = self._steps_between(0, 5)
         for _ in range(45):
             if self._ahead() > 1.5 * CLEAR:
@@ -206,7 +206,7 @@ class Explorer:
             return
         thing = things[int(self.rng.integers(len(things)))]
         words = f"{thing['colour']} {thing['name']}".strip()
-        self.sentence = say(WALK_TO, self.rng, words)
+        self.sentence = PHRASES[WALK_TO].say(self.rng, words)
         self._reached.add(thing["position"])
         pickup = thing["name"] in ("key", "armour", "sphere")
         x, y = thing["position"]
@@ -246,7 +246,7 @@ class Explorer:
     def _hold(self, words: str, steps: int) -> Steps:
         """Hold keys under one true sentence, until a wall stops what they do."""
         moves, stuck = "turn" not in words or "forward" in words, 0
-        self.sentence = say(words, self.rng)
+        self.sentence = PHRASES[words].say(self.rng)
         for step in range(steps):
             stuck = stuck + 1 if moves and step > 2 and self._moved < STUCK_UNITS else 0
             if stuck > 1:
@@ -270,17 +270,17 @@ class Explorer:
         """Turn on the spot: a half turn, or a look around."""
         words = "turn left" if self._coin(0.5) else "turn right"
         if self._coin(0.4):
-            self.sentence = say(TURN_AROUND, self.rng)
+            self.sentence = PHRASES[TURN_AROUND].say(self.rng)
             yield from [words] * round(180 / TURN_DEGREES)
         else:
-            self.sentence = say(LOOK_AROUND, self.rng)
+            self.sentence = PHRASES[LOOK_AROUND].say(self.rng)
             yield from [words] * self._steps_between(20, round(360 / TURN_DEGREES))
 
     def _bump(self) -> Steps:
         """Walk into a wall on purpose: that it stops one has to be learned, too."""
         if self._ahead() > 3 * CLEAR:
             return
-        self.sentence = say(BUMP, self.rng)
+        self.sentence = PHRASES[BUMP].say(self.rng)
         pressed, limit = 0, self._steps_between(3, 8)
         for _ in range(40):
             pressed += self._moved < STUCK_UNITS
@@ -290,7 +290,7 @@ class Explorer:
         yield from self._turn_away()
 
     def _rest(self) -> Steps:
-        self.sentence = say("stay", self.rng)
+        self.sentence = PHRASES["stay"].say(self.rng)
         yield from ["stay"] * self._steps_between(4, 10)
 
 

@@ -1,0 +1,156 @@
+"""A driver that sees a lot of a `carracing` world: what datasets are collected with.
+
+It knows the middle of the road, which a learner must not. Most of the time it races, well or badly;
+between, it holds single keys, plays with them, leaves the road on purpose and finds its way back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from envs.carracing import CARRACING
+from envs.carracing_words import FOLLOW, LEAVE, PHRASES, RETURN
+
+Steps = Iterator[str]  # of action words, one a step
+FULL_LOCK_DEGREES = 14.0  # off course by this much: the wheel is held over
+AHEAD = 24  # tiles over which a bend is measured, 3.5 units each
+GRIP_SPEED = 30.0  # gas in a bend at more than this spins the car
+RECKLESS = 0.25  # of the drives do not know that
+SHARES = {"race": 0.46, "single": 0.26, "burst": 0.16, "leave": 0.08, "rest": 0.04}
+
+
+class Driver:
+    """Drives through one episode after another; call `reset`, then `act` once a step."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Start with a source of randomness; the same one gives the same drive."""
+        self.rng = rng
+        self.sentence = ""
+        self._kinds: dict[str, Callable[[], Steps]] = {
+            "race": self._race,
+            "single": self._single,
+            "burst": self._burst,
+            "leave": self._leave,
+            "rest": self._rest,
+        }
+
+    def reset(self, info: dict[str, Any], layout: np.ndarray) -> None:
+        """Begin an episode; `layout` is the middle of the road, ``(N, 2)``."""
+        self._info, self._route = info, layout
+        self._steps: Steps = self._race()
+        self._lean = 0.0  # steering wished for but not yet done
+        self._top_speed = float(self.rng.uniform(35, 90))
+        self._grip = 2 * GRIP_SPEED if self._coin(RECKLESS) else GRIP_SPEED
+        shares = np.array(list(SHARES.values())) * self.rng.uniform(0.3, 1.7, len(SHARES))
+        self._shares = shares / shares.sum()
+
+    def act(self, info: dict[str, Any]) -> tuple[int, str]:
+        """Return the next action index and the sentence of its stretch ("" for none)."""
+        self._info = info
+        while True:
+            words = next(self._steps, None)
+            if words is not None:
+                return CARRACING.action_index(words), self.sentence
+            self.sentence = ""
+            kind = str(self.rng.choice(list(SHARES), p=self._shares))
+            self._steps = self._kinds[kind]() if info["on_road"] else self._return()
+
+    # Stretches; each yields action words until it is done
+
+    def _race(self) -> Steps:
+        """Follow the road, at a speed that its bends allow, more or less."""
+        if self._coin(0.7):
+            self.sentence = PHRASES[FOLLOW].say(self.rng)
+        nerve = float(self.rng.uniform(0.7, 1.3))
+        for _ in range(self._between(20, 80)):
+            yield self._along(self._top_speed * nerve)
+
+    def _return(self) -> Steps:
+        """Find back onto the road from the grass."""
+        self.sentence = PHRASES[RETURN].say(self.rng)
+        for step in range(70):
+            if self._info["on_road"] and step > 2 and abs(self._course(6)) < 45:
+                break
+            yield self._along(22.0)
+
+    def _leave(self) -> Steps:
+        """Drive onto the grass and a little further."""
+        self.sentence = PHRASES[LEAVE].say(self.rng)
+        side = "left" if self._coin(0.5) else "right"
+        far = self._between(2, 12)
+        for _ in range(30):
+            far -= not self._info["on_road"]
+            if far < 0:
+                break
+            turning = self._info["on_road"] and self._coin(0.7)
+            yield _words(self._info["speed"] < 35, False, side if turning else "")
+
+    def _single(self) -> Steps:
+        """Hold the keys of one action, and say which."""
+        words = str(self.rng.choice(CARRACING.actions[1:]))
+        slow = self._info["speed"] < 8
+        if slow and "gas" not in words:  # nothing else does anything to a car that stands
+            words = "gas"
+        self.sentence = PHRASES[words].say(self.rng)
+        for _ in range(self._between(4, 12)):
+            yield words
+
+    def _burst(self) -> Steps:
+        """Keyboard-like play: random combinations of keys, each held for a while."""
+        for _ in range(self._between(1, 4)):
+            words = str(self.rng.choice(CARRACING.actions))
+            for _ in range(self._between(3, 10)):
+                yield words
+
+    def _rest(self) -> Steps:
+        self.sentence = PHRASES["stay"].say(self.rng)
+        yield from ["stay"] * self._between(4, 12)
+
+    # Driving
+
+    def _along(self, top_speed: float) -> str:
+        """Return the keys that lead along the road at no more than a speed."""
+        speed = self._info["speed"]
+        wish = top_speed / (1.0 + 1.6 * self._bend())
+        course = self._course(3 + int(speed / 8))
+        # A key is down or up: what is wished for between the two adds up until it is worth a press.
+        self._lean += max(-1.0, min(1.0, course / FULL_LOCK_DEGREES))
+        side = "left" if self._lean > 0.5 else "right" if self._lean < -0.5 else ""
+        self._lean -= {"left": 1.0, "right": -1.0, "": 0.0}[side]
+        turned_away = abs(course) > 60
+        most = 10.0 if turned_away else min(wish, self._grip) if side else wish
+        return _words(speed < most, speed > 1.25 * wish + 3, side)
+
+    def _course(self, tiles: int) -> float:
+        """Return the turn that points at the road some tiles on, in degrees, left positive."""
+        x, y, heading = (float(value) for value in self._info["pose"])
+        goal = self._route[(self._here() + tiles) % len(self._route)]
+        bearing = math.degrees(math.atan2(goal[1] - y, goal[0] - x))
+        return (bearing - heading + 180.0) % 360.0 - 180.0
+
+    def _bend(self) -> float:
+        """Return by how many radians the road ahead turns, to and fro added up."""
+        ahead = self._route[(self._here() + np.arange(AHEAD)) % len(self._route)]
+        way = np.diff(ahead, axis=0)
+        turns = np.diff(np.unwrap(np.arctan2(way[:, 1], way[:, 0])))
+        return float(np.abs(turns).sum())
+
+    def _here(self) -> int:
+        """Return the nearest tile."""
+        return int(((self._route - self._info["pose"][:2]) ** 2).sum(axis=1).argmin())
+
+    def _between(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def _coin(self, chance: float) -> bool:
+        return bool(self.rng.random() < chance)
+
+
+def _words(gas: bool, brake: bool, side: str) -> str:
+    """Return the action of a pedal and a side; the brake wins over the gas."""
+    pedal = "brake" if brake else "gas" if gas else ""
+    return " ".join(filter(None, (pedal, f"steer {side}" if side else ""))) or "stay"

@@ -1,0 +1,103 @@
+"""The real worlds by name: where each lives and how it is explored. Loads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+
+from worldsim.errors import WorldsimError
+from worldsim.world import WorldSpec
+
+
+class Explorer(Protocol):
+    """A policy that datasets are collected with; it may look at what a learner must not."""
+
+    def reset(self, info: dict[str, Any], layout: Any) -> None:
+        """Begin an episode; `layout` is the env's attribute of that name."""
+
+    def act(self, info: dict[str, Any]) -> tuple[int, str]:
+        """Return the next action index and the sentence of its stretch ("" for none)."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Where a world's parts are.
+
+    Attributes:
+        env_id: Its Gymnasium id.
+        spec: Module and name of its `WorldSpec`.
+        explorer: Module and name of the class of its explorer.
+        options: How its env is made for collecting.
+        dull: An episode that spans less than this of its map, in the units of its pose, is
+            left out of a dataset.
+    """
+
+    env_id: str
+    spec: str
+    explorer: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    dull: float = 0.0
+
+
+WORLDS = {
+    "doom": World(
+        env_id="worldsim/Doom-v0",
+        spec="envs.doom:DOOM",
+        explorer="envs.doom_explore:Explorer",
+        options={"source": "mixed", "depth": True},
+        dull=64.0,
+    ),
+    "carracing": World(
+        env_id="worldsim/CarRacing-v0",
+        spec="envs.carracing:CARRACING",
+        explorer="envs.carracing_drive:Driver",
+        options={"colours": "mixed"},
+        dull=30.0,
+    ),
+}
+
+
+def find_world(name: str) -> World:
+    """Return a world by its short name, such as ``"doom"``.
+
+    Raises:
+        WorldsimError: There is no such world.
+    """
+    if name not in WORLDS:
+        raise WorldsimError(f"unknown world '{name}': use one of {', '.join(WORLDS)}")
+    return WORLDS[name]
+
+
+def make_world(name: str, **options: Any) -> gym.Env:
+    """Make the real environment of a world.
+
+    Raises:
+        WorldsimError: There is no such world, or it has no such option.
+        ImportError: Its simulator is not installed.
+    """
+    try:
+        return gym.make(find_world(name).env_id, disable_env_checker=True, **options)
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise WorldsimError(f"the world '{name}' cannot be made so: {error}") from error
+
+
+def world_spec(name: str) -> WorldSpec:
+    """Return the actions, keys and rate of a world; starts no simulator."""
+    return _load(find_world(name).spec)
+
+
+def make_explorer(name: str, rng: np.random.Generator) -> Explorer:
+    """Return a world's explorer; the same randomness gives the same walk."""
+    return _load(find_world(name).explorer)(rng)
+
+
+def _load(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
