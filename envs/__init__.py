@@ -5,7 +5,11 @@ Neither a simulator nor torch is loaded until one of the environments is made.
 
 from gymnasium.envs.registration import register, registry
 
-REAL = {"Doom": "envs.doom:DoomEnv", "CarRacing": "envs.carracing:CarRacingEnv"}
+REAL = {
+    "Doom": "envs.doom:DoomEnv",
+    "Rooms": "envs.rooms:RoomsEnv",
+    "CarRacing": "envs.carracing:CarRacingEnv",
+}
 
 for name, entry_point in REAL.items():
     if f"worldsim/{name}-v0" not in registry:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.carracing import CARRACING
 from envs.carracing_words import FOLLOW, LEAVE, PHRASES, RETURN
+from worldsim.world import WorldSpec
 
 Steps = Iterator[str]  # of action words, one a step
 FULL_LOCK_DEGREES = 14.0  # off course by this much: the wheel is held over
@@ -24,11 +24,16 @@ SHARES = {"race": 0.46, "single": 0.26, "burst": 0.16, "leave": 0.08, "rest": 0.
 
 
 class Driver:
-    """Drives through one episode after another; call `reset`, then `act` once a step."""
+    """Drives through one episode after another; call `reset`, then `act` once a step.
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        """Start with a source of randomness; the same one gives the same drive."""
-        self.rng = rng
+    Args:
+        rng: Decides everything; the same one gives the same drive.
+        spec: The world `carracing`.
+    """
+
+    def __init__(self, rng: np.random.Generator, spec: WorldSpec) -> None:
+        """Keep the arguments; nothing is random yet."""
+        self.rng, self.spec = rng, spec
         self.sentence = ""
         self._kinds: dict[str, Callable[[], Steps]] = {
             "race": self._race,
@@ -54,7 +59,7 @@ class Driver:
         while True:
             words = next(self._steps, None)
             if words is not None:
-                return CARRACING.action_index(words), self.sentence
+                return self.spec.action_index(words), self.sentence
             self.sentence = ""
             kind = str(self.rng.choice(list(SHARES), p=self._shares))
             self._steps = self._kinds[kind]() if info["on_road"] else self._return()
@@ -91,7 +96,7 @@ class Driver:
 
     def _single(self) -> Steps:
         """Hold the keys of one action, and say which."""
-        words = str(self.rng.choice(CARRACING.actions[1:]))
+        words = str(self.rng.choice(self.spec.actions[1:]))
         slow = self._info["speed"] < 8
         if slow and "gas" not in words:  # nothing else does anything to a car that stands
             words = "gas"
@@ -102,7 +107,7 @@ class Driver:
     def _burst(self) -> Steps:
         """Keyboard-like play: random combinations of keys, each held for a while."""
         for _ in range(self._between(1, 4)):
-            words = str(self.rng.choice(CARRACING.actions))
+            words = str(self.rng.choice(self.spec.actions))
             for _ in range(self._between(3, 10)):
                 yield words
 

@@ -14,8 +14,8 @@ from gymnasium import spaces
 from envs.checks import one_of, whole
 from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
-from envs.doom_words import PHRASES
 from envs.phrases import of_actions
+from envs.walk_words import PHRASES
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec, key_combinations
 

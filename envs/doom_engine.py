@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from envs.doom_map import Maze
-from envs.doom_style import NAMED
+from envs.doom_style import NAMED, SPHERE
 from envs.doom_udmf import maze_text, read_things, write_wad
 from worldsim.errors import WorldsimError
 
@@ -237,6 +237,8 @@ class DoomEngine:
                 {
                     "name": kind.name,
                     "colour": kind.colour,
+                    "pickup": kind.pickup,
+                    "exit": kind is SPHERE,
                     "bbox": (x0, label.y * scale, x1, (label.y + label.height) * scale),
                     "distance": float(np.hypot(place[0] - x, place[1] - y)),
                     "position": place,

@@ -7,25 +7,13 @@ gives the same maze on every machine; nothing here knows the engine or Gymnasium
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from envs.doom_style import PICKUPS, SCENERY, SKY, SPHERE, THEMES, Kind
+from envs.grid import SIDES, Cell, Grid, Thing
 
-Cell = tuple[int, int]
-SIDES: dict[str, Cell] = {"east": (1, 0), "north": (0, 1), "west": (-1, 0), "south": (0, -1)}
 MAX_STEP = 24  # the player climbs this many map units without jumping
 WALL, SUB = 16, 4  # wall thickness in map units; raster columns per cell: the wall and three parts
-
-
-@dataclass(frozen=True)
-class Thing:
-    """One named object of a maze, at its position in map units."""
-
-    kind: Kind
-    x: float
-    y: float
 
 
 @dataclass
@@ -40,18 +28,13 @@ class Sector:
 
 
 @dataclass
-class Maze:
+class Maze(Grid[Kind]):
     """Layout and looks of one maze; positions are map units with the origin at its south-west.
 
     Attributes:
         seed: What it was generated from.
-        columns: Number of cells from west to east.
-        rows: Number of cells from south to north.
-        cell_size: Side of a cell in map units, without its walls.
-        links: Which neighbours each cell opens to.
         room: Number of the room each cell belongs to; cells of one room have no wall between.
         doorways: Pairs of cells joined by a narrow opening instead of a wide one.
-        things: Named objects, the blue sphere (the exit) first.
         sectors: One per room, in room order, then one per passage between rooms.
         passages: Sector number of every opening between two rooms.
         wall: Main wall texture.
@@ -60,102 +43,25 @@ class Maze:
     """
 
     seed: int
-    columns: int
-    rows: int
-    cell_size: int
-    links: dict[Cell, list[Cell]] = field(default_factory=dict)
     room: dict[Cell, int] = field(default_factory=dict)
     doorways: set[tuple[Cell, Cell]] = field(default_factory=set)
-    things: list[Thing] = field(default_factory=list)
     sectors: list[Sector] = field(default_factory=list)
     passages: dict[tuple[Cell, Cell], int] = field(default_factory=dict)
     wall: str = ""
     wall_of: dict[tuple[Cell, str], str] = field(default_factory=dict)
     pillars: set[int] = field(default_factory=set)
 
-    @property
-    def cells(self) -> list[Cell]:
-        """All cells, row by row."""
-        return [(i, j) for j in range(self.rows) for i in range(self.columns)]
-
-    @property
-    def exit_cell(self) -> Cell:
-        """The cell in whose middle the blue sphere is."""
-        return self.cell_at(self.things[0].x, self.things[0].y)
-
-    def centre(self, cell: Cell) -> tuple[float, float]:
-        """Return the middle of a cell in map units."""
-        pitch = self.cell_size + WALL
-        return (
-            WALL + cell[0] * pitch + self.cell_size / 2,
-            WALL + cell[1] * pitch + self.cell_size / 2,
-        )
-
-    def cell_at(self, x: float, y: float) -> Cell:
-        """Return the cell nearest to a position in map units."""
-        pitch = self.cell_size + WALL
-        i, j = int((x - WALL / 2) // pitch), int((y - WALL / 2) // pitch)
-        return min(max(i, 0), self.columns - 1), min(max(j, 0), self.rows - 1)
-
-    def path(self, start: Cell, goal: Cell) -> list[Cell]:
-        """Return the shortest way from cell to cell, both ends included."""
-        came: dict[Cell, Cell] = {start: start}
-        queue = deque([start])
-        while queue and goal not in came:
-            here = queue.popleft()
-            for there in self.links[here]:
-                if there not in came:
-                    came[there] = here
-                    queue.append(there)
-        way = [goal]
-        while way[-1] != start:
-            way.append(came[way[-1]])
-        return way[::-1]
-
 
 def make_maze(seed: int) -> Maze:
     """Generate the maze of a seed: layout, heights, light, textures and things."""
     rng = random.Random(seed)
-    maze = Maze(seed, rng.randint(4, 9), rng.randint(4, 9), rng.choice((128, 144, 160, 176, 192)))
-    _carve(maze, rng)
+    columns, rows = rng.randint(4, 9), rng.randint(4, 9)
+    maze = Maze(columns, rows, rng.choice((128, 144, 160, 176, 192)), WALL, seed)
+    maze.carve(rng, (0.08, 0.3))
     _merge_rooms(maze, rng)
     _decorate(maze, rng)
     _place_things(maze, rng)
     return maze
-
-
-def _carve(maze: Maze, rng: random.Random) -> None:
-    """Join all cells by a random spanning tree, then open some more walls to make loops."""
-    maze.links = {cell: [] for cell in maze.cells}
-    stack, seen = [rng.choice(maze.cells)], set()
-    seen.add(stack[0])
-    while stack:
-        # mostly depth first (long corridors), sometimes from an earlier cell (more branches)
-        here = stack[-1] if rng.random() < 0.75 else rng.choice(stack)
-        fresh = [cell for cell in _around(maze, here) if cell not in seen]
-        if not fresh:
-            stack.remove(here)
-            continue
-        there = rng.choice(fresh)
-        seen.add(there)
-        _link(maze, here, there)
-        stack.append(there)
-    loops = rng.uniform(0.08, 0.3)
-    for here in maze.cells:
-        for there in _around(maze, here):
-            if there > here and there not in maze.links[here] and rng.random() < loops:
-                _link(maze, here, there)
-
-
-def _around(maze: Maze, cell: Cell) -> list[Cell]:
-    near = [(cell[0] + dx, cell[1] + dy) for dx, dy in SIDES.values()]
-    return [(i, j) for i, j in near if 0 <= i < maze.columns and 0 <= j < maze.rows]
-
-
-def _link(maze: Maze, a: Cell, b: Cell) -> None:
-    if b not in maze.links[a]:
-        maze.links[a].append(b)
-        maze.links[b].append(a)
 
 
 def _merge_rooms(maze: Maze, rng: random.Random) -> None:
@@ -172,22 +78,15 @@ def _merge_rooms(maze: Maze, rng: random.Random) -> None:
         taken.update(cells)
         for cell in cells:
             maze.room[cell] = maze.room[cells[0]]
-            for near in _around(maze, cell):
+            for near in maze.around(cell):
                 if near in cells:
-                    _link(maze, cell, near)
+                    maze.link(cell, near)
         if rng.random() < 0.5:
             maze.pillars.add(maze.room[cells[0]])
     share = rng.choice((0.0, 0.2, 0.5, 0.8))
-    for here, there in _openings(maze):
+    for here, there in maze.openings():
         if maze.room[here] != maze.room[there] and rng.random() < share:
             maze.doorways.add((here, there))
-
-
-def _openings(maze: Maze) -> Iterator[tuple[Cell, Cell]]:
-    for here in maze.cells:
-        for there in sorted(maze.links[here]):
-            if there > here:
-                yield here, there
 
 
 def _decorate(maze: Maze, rng: random.Random) -> None:
@@ -215,7 +114,7 @@ def _decorate(maze: Maze, rng: random.Random) -> None:
         if big and rng.random() < 0.4:
             accent = rng.choice(accents)
             maze.wall_of.update({(cell, side): accent for cell in cells for side in SIDES})
-    for here, there in _openings(maze):
+    for here, there in maze.openings():
         if maze.room[here] != maze.room[there]:
             maze.passages[here, there] = len(maze.sectors)
             maze.sectors.append(_passage(maze, rng, here, there))

@@ -15,7 +15,8 @@ def maze_text(maze: Maze, x: float, y: float, angle: int) -> str:
     """Return the UDMF text of a maze with the player starting at (x, y), facing `angle` degrees."""
     raster, owners = _raster(maze)
     lines = _merge(_edges(maze, raster, owners))
-    at = _positions(maze.columns, maze.cell_size), _positions(maze.rows, maze.cell_size)
+    size = int(maze.cell_size)
+    at = _positions(maze.columns, size), _positions(maze.rows, size)
     parts = ['namespace="zdoom";\n', _thing(1, x, y, angle)]
     parts += [_thing(thing.kind.number, thing.x, thing.y, 0) for thing in maze.things]
     numbers: dict[tuple[int, int], int] = {}

@@ -57,8 +57,8 @@ class DreamCore:
         if world not in self.simulator.worlds:
             known = ", ".join(self.simulator.worlds)
             raise WorldsimError(
-                f"this checkpoint does not dream '{world}', it knows {known}: train one on data from "
-                f"`worldsim collect world={world}`, or name it with checkpoint=…"
+                f"this checkpoint does not dream '{world}', it knows {known}: train one on data "
+                f"from `worldsim collect world={world}`, or name it with checkpoint=…"
             )
         self.spec: WorldSpec = self.simulator.worlds[world]
         self.starts = [start for start in self.simulator.starts if start.world == world]

@@ -32,6 +32,7 @@ class World:
         env_id: Its Gymnasium id.
         spec: Module and name of its `WorldSpec`.
         explorer: Module and name of the class of its explorer.
+        explorer_options: What else its explorer is made with.
         options: How its env is made for collecting.
         dull: An episode that spans less than this of its map, in the units of its pose, is
             left out of a dataset.
@@ -40,6 +41,7 @@ class World:
     env_id: str
     spec: str
     explorer: str
+    explorer_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     dull: float = 0.0
 
@@ -48,9 +50,17 @@ WORLDS = {
     "doom": World(
         env_id="worldsim/Doom-v0",
         spec="envs.doom:DOOM",
-        explorer="envs.doom_explore:Explorer",
+        explorer="envs.walk:Walker",
+        explorer_options={"turn_degrees": 6.0},
         options={"source": "mixed", "depth": True},
         dull=64.0,
+    ),
+    "rooms": World(
+        env_id="worldsim/Rooms-v0",
+        spec="envs.rooms:ROOMS",
+        explorer="envs.walk:Walker",
+        explorer_options={"turn_degrees": 5.0, "unit": 0.025},
+        dull=1.6,
     ),
     "carracing": World(
         env_id="worldsim/CarRacing-v0",
@@ -95,7 +105,8 @@ def world_spec(name: str) -> WorldSpec:
 
 def make_explorer(name: str, rng: np.random.Generator) -> Explorer:
     """Return a world's explorer; the same randomness gives the same walk."""
-    return _load(find_world(name).explorer)(rng)
+    world = find_world(name)
+    return _load(world.explorer)(rng, world_spec(name), **world.explorer_options)
 
 
 def _load(where: str) -> Any:

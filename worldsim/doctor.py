@@ -15,7 +15,11 @@ from typing import Any
 from worldsim.errors import WorldsimError
 
 # World -> (module of its simulator, extra that brings it).
-SIMULATORS = {"doom": ("vizdoom", "doom"), "carracing": ("Box2D", "carracing")}
+SIMULATORS = {
+    "doom": ("vizdoom", "doom"),
+    "rooms": ("miniworld", "rooms"),
+    "carracing": ("Box2D", "carracing"),
+}
 CHECKPOINT = Path(__file__).parent / "pretrained"
 OK, MISSING = "ok", "missing"
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from envs.carracing import CARRACING, CarRacingEnv
-from envs.carracing_drive import Driver
 from envs.carracing_words import PHRASES, RETURN
 from envs.collect import play_episode
+from envs.worlds import make_explorer
 
 pytest.importorskip("Box2D")
 
@@ -12,7 +12,9 @@ pytest.importorskip("Box2D")
 @pytest.fixture(scope="module")
 def episodes():
     env = CarRacingEnv(max_steps=256, image_size=16)
-    yield [play_episode(env, Driver(np.random.default_rng(n)), n) for n in range(4)]
+    yield [
+        play_episode(env, make_explorer("carracing", np.random.default_rng(n)), n) for n in range(4)
+    ]
     env.close()
 
 
@@ -25,7 +27,7 @@ def test_every_action_is_taken_and_the_road_is_driven(episodes):
 
 def test_off_the_road_it_finds_back():
     env = CarRacingEnv(max_steps=300, image_size=16)
-    driver = Driver(np.random.default_rng(0))
+    driver = make_explorer("carracing", np.random.default_rng(0))
     _, info = env.reset(seed=0, options={"track": 7})
     for step in range(60):  # straight on over the grass
         *_, info = env.step(CARRACING.action_index("gas steer left" if step < 8 else "gas"))
@@ -58,7 +60,7 @@ def test_a_sentence_of_one_action_is_said_only_while_that_action_is_taken(episod
 
 def test_it_races_a_lap_well():
     env = CarRacingEnv(max_steps=1000, image_size=16)
-    driver = Driver(np.random.default_rng(1))
+    driver = make_explorer("carracing", np.random.default_rng(1))
     _, info = env.reset(seed=0, options={"track": 7})
     driver.reset(info, env.layout)
     driver._top_speed, driver._grip, driver._shares = 80.0, 30.0, np.eye(5)[0]  # races only

@@ -89,9 +89,12 @@ def test_episode_seeds_differ_and_never_change():
     assert episode_seed(0, 0) == episode_seed(0, 0) < 2**62
 
 
-@pytest.mark.parametrize("world", ["doom", "carracing"])
-def test_an_episode_of_a_seed_is_always_the_same(world):
-    pytest.importorskip({"doom": "vizdoom", "carracing": "Box2D"}[world])
+@pytest.mark.parametrize(
+    ("world", "needs"),
+    [("doom", "vizdoom"), ("rooms", "envs.rooms_engine"), ("carracing", "Box2D")],
+)
+def test_an_episode_of_a_seed_is_always_the_same(world, needs):
+    pytest.importorskip(needs, exc_type=ImportError)
     env = make_world(world, **find_world(world).options, max_steps=40)
     first, _, again = (
         play_episode(env, make_explorer(world, np.random.default_rng(1)), seed)

@@ -277,7 +277,7 @@ def test_nothing_goes_before_the_first_reset(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"world": "kart"}, "does not dream 'kart': it knows doom"),
+        ({"world": "kart"}, "does not dream 'kart', it knows doom"),
         ({"num_steps": 0}, "num_steps=0"),
         ({"device": "tpu9"}, "device 'tpu9'"),
         ({"render_mode": "human"}, "render_mode 'human'"),

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 
-from envs import carracing_words, doom_words
+from envs import carracing_words, walk_words
 from envs.worlds import world_spec
 
-WORDS = {"doom": doom_words.PHRASES, "carracing": carracing_words.PHRASES}
+WORDS = {
+    "doom": walk_words.PHRASES,
+    "rooms": walk_words.PHRASES,
+    "carracing": carracing_words.PHRASES,
+}
 worlds = pytest.mark.parametrize("world", WORDS)
 
 
@@ -52,5 +56,5 @@ def test_only_seen_phrases_are_said_and_things_are_named(world):
 
 
 def test_a_walk_to_a_thing_names_it():
-    seen = doom_words.PHRASES[doom_words.WALK_TO].seen
+    seen = walk_words.PHRASES[walk_words.WALK_TO].seen
     assert all("green torch" in phrase.format(thing="green torch") for phrase in seen)

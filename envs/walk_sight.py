@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-GRID = 96.0  # side in map units of the squares whose visits are counted
-BODY = 24.0  # half the width an explorer wants to be free, in map units
+GRID = 96.0  # side in units of the squares whose visits are counted
+BODY = 24.0  # half the width an explorer wants to be free, in units
 
-Pose = tuple[float, float, float]  # x, y in map units, yaw in degrees
+Pose = tuple[float, float, float]  # x, y in units, yaw in degrees
 
 
 def square(x: float, y: float) -> tuple[int, int]:
@@ -23,7 +23,7 @@ def wrap(degrees: float) -> float:
 
 
 def room_ahead(depth: np.ndarray) -> float:
-    """Return how far one can look straight on at eye height, in map units."""
+    """Return how far one can look straight on at eye height, in units."""
     size = len(depth)
     middle = depth[int(size * 0.45) : int(size * 0.6), int(size * 0.4) : int(size * 0.6)]
     return float(middle.min())
@@ -35,13 +35,13 @@ def best_bearing(
     """Choose a direction that is far, little visited and not too far to the side.
 
     Args:
-        depth: `(S, S)` map units, of a picture that shows 90 degrees.
+        depth: `(S, S)` units, of a picture that shows 90 degrees.
         pose: Where the picture was taken.
         visits: How often each `square` was visited.
         rng: Adds some whim, so that not every walk is the same.
 
     Returns:
-        Degrees from straight on, left positive, and how far one can walk there in map units.
+        Degrees from straight on, left positive, and how far one can walk there in units.
     """
     size = len(depth)
     # obstacles at body height show a little below the horizon

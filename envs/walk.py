@@ -1,4 +1,4 @@
-"""A policy that sees a lot of a `doom` world: what datasets are collected with.
+"""A policy that sees a lot of a world on foot: what datasets are collected with.
 
 It may look at what a learner must not: the layout of a maze, depth, the places of things. Each
 episode is a string of stretches, each with one purpose and, mostly, one sentence that is true of
@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from envs.doom import DOOM
-from envs.doom_engine import TURN_DEGREES
-from envs.doom_map import Maze
-from envs.doom_sight import best_bearing, room_ahead, square, wrap
-from envs.doom_words import BUMP, EXPLORE, LOOK_AROUND, PHRASES, TURN_AROUND, WALK_TO
+from envs.grid import Cell, Grid
+from envs.walk_sight import best_bearing, room_ahead, square, wrap
+from envs.walk_words import BUMP, EXPLORE, LOOK_AROUND, PHRASES, TURN_AROUND, WALK_TO
+from worldsim.world import WorldSpec
 
 Steps = Iterator[str]  # of action words, one a step
-AGAINST_WALL = 27.0  # map units; the player's own radius is 16
+# Lengths are in a walker's own unit, of which 40 are a metre: somebody's own radius is 16.
+AGAINST_WALL = 27.0
 CLEAR = 75.0
 STUCK_UNITS = 1.5  # moved in a step while wanting to move
 STARE_STEPS, STARE_UNITS = 8, 44.0  # so long so near a wall: turn away
@@ -37,15 +37,23 @@ SHARES = {
 }
 
 
-class Explorer:
+class Walker:
     """Walks through one episode after another; call `reset`, then `act` once a step.
 
     It needs `info["depth"]` and `info["objects"]`, so the env must be made with `depth=True`.
+
+    Args:
+        rng: Decides everything; the same one gives the same walk.
+        spec: The world; its keys are those of somebody on foot.
+        turn_degrees: What one step of turning turns.
+        unit: How much of the world's unit of length a 40th of a metre is.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        """Start with a source of randomness; the same one gives the same walk."""
-        self.rng = rng
+    def __init__(
+        self, rng: np.random.Generator, spec: WorldSpec, turn_degrees: float, unit: float = 1.0
+    ) -> None:
+        """Keep the arguments; nothing is random yet."""
+        self.rng, self.spec, self.turn_degrees, self.unit = rng, spec, turn_degrees, unit
         self.sentence = ""
         self._kinds: dict[str, Callable[[], Steps]] = {
             "walk": self._walk,
@@ -58,9 +66,10 @@ class Explorer:
             "rest": self._rest,
         }
 
-    def reset(self, info: dict[str, Any], layout: Maze | None) -> None:
+    def reset(self, info: dict[str, Any], layout: Grid | None) -> None:
         """Begin an episode; `layout` is None on maps, where it is not known."""
-        self._info, self._maze = info, layout
+        self._maze = layout
+        self._x, self._y = (float(value) / self.unit for value in info["pose"][:2])
         self._steps: Steps = iter(())
         self._moved, self._stare = 99.0, 0
         self._visits: dict[tuple[int, int], int] = {}
@@ -77,7 +86,7 @@ class Explorer:
         while True:
             words = next(self._steps, None)
             if words is not None:
-                return DOOM.combine(_split(words)), self.sentence
+                return self.spec.combine(self._split(words)), self.sentence
             self.sentence = ""
             kind = str(self.rng.choice(list(SHARES), p=self._shares))
             if self._things_in_view() and self._coin(SEE_AND_GO):
@@ -85,18 +94,26 @@ class Explorer:
             self._steps = self._kinds[kind]()
 
     def _observe(self, info: dict[str, Any]) -> None:
-        before, self._info = self._info["pose"], info
-        x, y, self._yaw = (float(value) for value in info["pose"])
-        self._moved = math.hypot(x - before[0], y - before[1])
-        self._x, self._y = x, y
+        x, y = (float(value) / self.unit for value in info["pose"][:2])
+        self._moved = math.hypot(x - self._x, y - self._y)
+        self._x, self._y, self._yaw = x, y, float(info["pose"][2])
+        self._depth = info["depth"] / self.unit
+        self._things = [self._scaled(thing) for thing in info["objects"]]
         here = square(x, y)
         self._visits[here] = self._visits.get(here, 0) + 1
         self._stare = self._stare + 1 if self._ahead() < STARE_UNITS else 0
 
+    def _scaled(self, thing: dict[str, Any]) -> dict[str, Any]:
+        x, y = thing["position"]
+        return thing | {
+            "position": (x / self.unit, y / self.unit),
+            "distance": thing["distance"] / self.unit,
+        }
+
     # What is in front
 
     def _ahead(self) -> float:
-        return room_ahead(self._info["depth"])
+        return room_ahead(self._depth)
 
     def _towards(self, x: float, y: float) -> float:
         """Return the turn to face a point, in degrees, left positive, -180 to 180."""
@@ -119,23 +136,23 @@ class Explorer:
     def _along_path(self) -> Steps:
         maze = self._maze
         assert maze is not None
-        here, exit_cell = maze.cell_at(self._x, self._y), maze.exit_cell
+        here, exit_cell = maze.cell_at(self._x * self.unit, self._y * self.unit), maze.exit_cell
         free = [cell for cell in maze.cells if cell not in (here, exit_cell)]
         goal = free[int(self.rng.integers(len(free)))]
         last = None
         pickups = [thing for thing in maze.things[1:] if thing.kind.pickup]
         if self._wants_exit and self._coin(0.5):
-            goal, last = exit_cell, maze.centre(exit_cell)
+            goal, last = exit_cell, self._middle(exit_cell)
         elif pickups and self._coin(0.4):
             thing = pickups[int(self.rng.integers(len(pickups)))]
-            last = (thing.x, thing.y)
-            goal = maze.cell_at(*last)
+            last = (thing.x / self.unit, thing.y / self.unit)
+            goal = maze.cell_at(thing.x, thing.y)
         way = maze.path(here, goal)[1:]
         if last is None:
             way = way[: self._steps_between(2, 9)]
-        shift = maze.cell_size * 0.15
+        shift = 0.15 * maze.cell_size / self.unit
         for cell in way:
-            x, y = maze.centre(cell)
+            x, y = self._middle(cell)
             dx, dy = self.rng.uniform(-shift, shift, 2)
             if cell == exit_cell and last is None:
                 return
@@ -143,6 +160,11 @@ class Explorer:
                 return
         if last is not None and way and way[-1] == goal:
             yield from self._go(last[0], last[1], near=16)
+
+    def _middle(self, cell: Cell) -> tuple[float, float]:
+        assert self._maze is not None
+        x, y = self._maze.centre(cell)
+        return x / self.unit, y / self.unit
 
     def _go(self, x: float, y: float, near: float) -> Generator[str, None, bool]:
         """Steer to a point like a person at a keyboard; return False when stuck."""
@@ -152,7 +174,7 @@ class Explorer:
                 return True
             turn = self._towards(x, y)
             words = [] if abs(turn) > 50 else ["forward"]
-            if abs(turn) > TURN_DEGREES * 0.6:
+            if abs(turn) > self.turn_degrees * 0.6:
                 words.append("turn left" if turn > 0 else "turn right")
             if side_left == 0 and self._coin(0.02):
                 side, side_left = str(self.rng.choice(["strafe left", "strafe right"])), 5
@@ -170,7 +192,7 @@ class Explorer:
         """Walk to what is far and little visited, as depth shows it; for maps without layout."""
         for _ in range(self._steps_between(2, 5)):
             pose = (self._x, self._y, self._yaw)
-            bearing, far = best_bearing(self._info["depth"], pose, self._visits, self.rng)
+            bearing, far = best_bearing(self._depth, pose, self._visits, self.rng)
             if far < CLEAR:
                 yield from self._turn_away()
                 continue
@@ -182,7 +204,7 @@ class Explorer:
 
     def _turn_away(self) -> Steps:
         """Turn until there is room ahead, to the side that shows more of it."""
-        depth = self._info["depth"]
+        depth = self._depth
         half = len(depth) // 2
         left = float(depth[:, :half].mean()) > float(depth[:, half:].mean())
         words = "turn left" if left != self._coin(0.2) else "turn right"
@@ -208,22 +230,22 @@ class Explorer:
         words = f"{thing['colour']} {thing['name']}".strip()
         self.sentence = PHRASES[WALK_TO].say(self.rng, words)
         self._reached.add(thing["position"])
-        pickup = thing["name"] in ("key", "armour", "sphere")
+        pickup = thing["pickup"]
         x, y = thing["position"]
         yield from self._go(x, y, near=16 if pickup else 56)
         if not pickup and self._coin(0.3):
             yield from ["stay"] * self._steps_between(1, 4)
 
     def _things_in_view(self) -> list[dict[str, Any]]:
-        return [thing for thing in self._info["objects"] if self._worth(thing)]
+        return [thing for thing in self._things if self._worth(thing)]
 
     def _worth(self, thing: dict[str, Any]) -> bool:
         if thing["position"] in self._reached:
             return False
-        if thing["name"] == "sphere" and not self._wants_exit:
+        if thing["exit"] and not self._wants_exit:
             return False
         x0, y0, x1, y1 = thing["bbox"]
-        big = (x1 - x0) * (y1 - y0) >= len(self._info["depth"]) ** 2 / 700
+        big = (x1 - x0) * (y1 - y0) >= len(self._depth) ** 2 / 700
         return big and 80 < thing["distance"] < 900
 
     def _single(self) -> Steps:
@@ -257,8 +279,8 @@ class Explorer:
     def _burst(self) -> Steps:
         """Keyboard-like play: random combinations of keys, each held for a while."""
         for _ in range(self._steps_between(1, 4)):
-            action = int(self.rng.integers(1, len(DOOM.actions)))
-            words = DOOM.action_text(action)
+            action = int(self.rng.integers(1, len(self.spec.actions)))
+            words = self.spec.action_text(action)
             stuck = 0
             for _ in range(self._steps_between(3, 12)):
                 stuck = stuck + 1 if self._moved < STUCK_UNITS and "turn" not in words else 0
@@ -271,10 +293,10 @@ class Explorer:
         words = "turn left" if self._coin(0.5) else "turn right"
         if self._coin(0.4):
             self.sentence = PHRASES[TURN_AROUND].say(self.rng)
-            yield from [words] * round(180 / TURN_DEGREES)
+            yield from [words] * round(180 / self.turn_degrees)
         else:
             self.sentence = PHRASES[LOOK_AROUND].say(self.rng)
-            yield from [words] * self._steps_between(20, round(360 / TURN_DEGREES))
+            yield from [words] * self._steps_between(20, round(360 / self.turn_degrees))
 
     def _bump(self) -> Steps:
         """Walk into a wall on purpose: that it stops one has to be learned, too."""
@@ -293,6 +315,5 @@ class Explorer:
         self.sentence = PHRASES["stay"].say(self.rng)
         yield from ["stay"] * self._steps_between(4, 10)
 
-
-def _split(words: str) -> set[str]:
-    return {element for element in DOOM.elements if f" {element} " in f" {words} "}
+    def _split(self, words: str) -> set[str]:
+        return {element for element in self.spec.elements if f" {element} " in f" {words} "}

@@ -5,11 +5,10 @@ import pytest
 
 from envs.collect import play_episode
 from envs.doom import DOOM
-from envs.doom_explore import Explorer
 from envs.doom_map import make_maze
-from envs.doom_sight import best_bearing, room_ahead
-from envs.doom_words import PHRASES
-from envs.worlds import make_world
+from envs.walk_sight import best_bearing, room_ahead
+from envs.walk_words import PHRASES
+from envs.worlds import make_explorer, make_world
 
 
 class OpenField:
@@ -35,7 +34,7 @@ class OpenField:
 
 
 def wander(world, seed, steps):
-    explorer = Explorer(np.random.default_rng(seed))
+    explorer = make_explorer("doom", np.random.default_rng(seed))
     explorer.reset(world.info, None)
     taken = []
     for _ in range(steps):
@@ -49,7 +48,7 @@ def wander(world, seed, steps):
 def episodes():
     pytest.importorskip("vizdoom")
     env = make_world("doom", source="mixed", depth=True, max_steps=150)
-    yield [play_episode(env, Explorer(np.random.default_rng(n)), n) for n in range(8)]
+    yield [play_episode(env, make_explorer("doom", np.random.default_rng(n)), n) for n in range(8)]
     env.close()
 
 
@@ -105,7 +104,7 @@ def test_a_walk_to_a_thing_gets_nearer_to_one_of_that_name():
     env = make_world("doom", source="maze", depth=True, max_steps=200)
     nearer = []
     for seed in range(8):
-        episode = play_episode(env, Explorer(np.random.default_rng(seed)), seed)
+        episode = play_episode(env, make_explorer("doom", np.random.default_rng(seed)), seed)
         things = make_maze(int(episode.source.removeprefix("maze-"))).things
         for first, last, text in stretches(episode.texts):
             for words in {t.kind.words for t in things if text.endswith(f" {t.kind.words}")}:
@@ -131,3 +130,16 @@ def stretches(texts):
         if step == len(texts) or texts[step] != texts[first]:
             yield first, step, texts[first]
             first = step
+
+
+def test_in_rooms_it_walks_in_metres_and_gets_about_there_too():
+    pytest.importorskip("envs.rooms_engine", exc_type=ImportError)
+    env = make_world("rooms", image_size=32, max_steps=150)
+    walks = [
+        play_episode(env, make_explorer("rooms", np.random.default_rng(n)), n) for n in range(6)
+    ]
+    env.close()
+    assert np.median([np.ptp(walk.pose[:, :2], axis=0).max() for walk in walks]) > 3
+    assert any(text.endswith(("ball", "box", "key", "duck")) for w in walks for text in w.texts)
+    moving = [np.abs(np.diff(w.frames.astype(int), axis=0)).mean((1, 2, 3)) > 0.3 for w in walks]
+    assert np.mean(np.concatenate(moving)) > 0.8

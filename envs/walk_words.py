@@ -1,4 +1,4 @@
-"""Sentences for stretches of walking in `doom`: several phrasings of each, some never written.
+"""Sentences for stretches of walking: several phrasings of each, some never written.
 
 `PHRASES` is keyed by what a stretch does. Kinds that are one action are keyed by that action's
 words, so an evaluation can ask whether an unseen phrase does what the key does. Phrases of
