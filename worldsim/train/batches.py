@@ -7,9 +7,9 @@ killed one would have seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +51,8 @@ class BatchConfig:
         base_level: The noise every history frame has, also in a rollout.
         balance: How much likelier windows with rare actions are: a step counts for the frequency
             of its action to the power of minus this; 0 makes every place equally likely.
+        shares: How often windows are of each world, by its name; where it is left out, as often
+            as the data has them.
         dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
         dream_depth: Steps that a dream goes on.
         dream_lanes: Dreams side by side, for rows to choose from.
@@ -71,6 +73,7 @@ class BatchConfig:
     history_level: float = 0.1
     base_level: float = 0.02
     balance: float = 0.0
+    shares: dict[str, float] = field(default_factory=dict)
     dream_share: float = 0.5
     dream_depth: int = 24
     dream_lanes: int = 24
@@ -86,11 +89,14 @@ class Batches:
         latents: np.ndarray,
         tracks: list[Track],
         tokenizer: TextTokenizer,
-        description: str,
+        descriptions: Mapping[str, str],
         config: BatchConfig,
         seed: int,
     ):
-        """Keep references; refuse a dataset whose episodes are all shorter than a window."""
+        """Keep references; refuse data whose episodes are all shorter than a window.
+
+        `descriptions` has a sentence about each world, by its name: the prompts.
+        """
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
         self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
         if not self.tracks:
@@ -108,8 +114,8 @@ class Batches:
         starts = [len(t.actions) - config.window + 2 for t in self.tracks]
         self._ends = np.cumsum(starts)
         self._chances = np.cumsum(self._rarity())
-        prompt = tokenizer.encode(description)
-        self._prompt = prompt if len(prompt) < config.text_length // 2 else []
+        prompts = {world: tokenizer.encode(text) for world, text in descriptions.items()}
+        self._prompts = {w: p for w, p in prompts.items() if len(p) < config.text_length // 2}
 
     def __call__(self, step: int) -> Batch:
         """Build the batch of a step."""
@@ -120,12 +126,12 @@ class Batches:
         chosen = [int(rng.integers(len(lanes))) for _ in range(dreams)]
         # Shallow dreams more often: there the real frames still line up.
         firsts = [int((lanes[k].frames - config.window + 1) * rng.random() ** 2) for k in chosen]
-        windows = [
-            lanes[k].track.window(self.latents, lanes[k].first + first, config.window - 1)
+        places = [
+            (lanes[k].track, lanes[k].first + first)
             for k, first in zip(chosen, firsts, strict=True)
         ]
-        windows += [self._window(rng) for _ in range(config.rows - dreams)]
-        examples = [self._example(window, rng) for window in windows]
+        places += [self._place(rng) for _ in range(config.rows - dreams)]
+        examples = [self._example(*place, rng) for place in places]
         rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
         follows = np.isin(rows.frame_doc, range(dreams))
         lane, begun = (
@@ -163,7 +169,8 @@ class Batches:
     def sample_latents(self, num: int) -> torch.Tensor:
         """Return the latents of `num` windows, ``(num, window, c, h, w)``."""
         rng = np.random.default_rng(self.seed)
-        return torch.from_numpy(np.stack([self._window(rng).latents for _ in range(num)]))
+        windows = [self._window(*self._place(rng)) for _ in range(num)]
+        return torch.from_numpy(np.stack([window.latents for window in windows]))
 
     def with_noise(
         self, rows: Rows, rng: np.random.Generator, depth: np.ndarray, lane: np.ndarray
@@ -180,32 +187,47 @@ class Batches:
         arrays = (*rows, *noise, levels, history, rows.latents, depth, lane)
         return Batch(*map(torch.from_numpy, arrays))
 
-    def _example(self, window: Window, rng: np.random.Generator) -> Example:
+    def _example(self, track: Track, first: int, rng: np.random.Generator) -> Example:
         """Dress a window in a template."""
-        config = self.config
+        config, window = self.config, self._window(track, first)
         kind = rng.random()
         if kind < config.say_share:
             return say(window, self.tokenizer, config.text_length)
         plain = kind < config.say_share + config.watch_share
         keep = [not plain and rng.random() >= config.action_drop for _ in window.actions]
-        prompt = self._prompt if rng.random() < config.prompt_share else ()
+        prompted = rng.random() < config.prompt_share
+        prompt = self._prompts.get(track.world, ()) if prompted else ()
         return simulate(window, self.tokenizer, config.text_length, keep, prompt)
 
     def _rarity(self) -> np.ndarray:
         """Weigh every place at which a window may begin."""
-        steps = self.config.window - 1
-        counts = Counter(tuple(action) for track in self.tracks for action in track.actions)
-        total = counts.total()
+        steps, shares = self.config.window - 1, self.config.shares
+        counts = {world: Counter[tuple[int, ...]]() for world in {t.world for t in self.tracks}}
+        for track in self.tracks:
+            counts[track.world].update(map(tuple, track.actions))
+        if shares and (shares.keys() != counts.keys() or min(shares.values()) <= 0):
+            raise WorldsimError(
+                f"batch.shares={shares} are not one share above 0 for each of the worlds in the "
+                f"data: {', '.join(sorted(counts))}"
+            )
         weights = []
         for track in self.tracks:
-            step = [(counts[tuple(a)] / total) ** -self.config.balance for a in track.actions]
+            seen = counts[track.world]
+            total = seen.total()
+            step = [(seen[tuple(a)] / total) ** -self.config.balance for a in track.actions]
             sums = np.cumsum([0.0, *step])
             weights.append(sums[steps:] - sums[:-steps])
+        of_world = dict.fromkeys(counts, 0.0)
+        for track, weight in zip(self.tracks, weights, strict=True):
+            of_world[track.world] += float(weight.sum())
+        if shares:
+            weights = [
+                weight * (shares[track.world] / of_world[track.world])
+                for track, weight in zip(self.tracks, weights, strict=True)
+            ]
         return np.concatenate(weights)
 
-    def _window(self, rng: np.random.Generator) -> Window:
-        """Cut a window anywhere in the data."""
-        track, first = self._place(rng)
+    def _window(self, track: Track, first: int) -> Window:
         return track.window(self.latents, first, self.config.window - 1)
 
     def _place(self, rng: np.random.Generator) -> tuple[Track, int]:

@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from worldsim.codec import Codec, PatchCodec, to_float
-from worldsim.data import Dataset
+from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 
@@ -33,7 +33,7 @@ class CodecConfig:
     fit_frames: int = 2000
 
 
-def sample_frames(dataset: Dataset, count: int, seed: int) -> torch.Tensor:
+def sample_frames(dataset: Collection, count: int, seed: int) -> torch.Tensor:
     """Return up to `count` frames spread over the episodes, uint8 ``(n, H, W, 3)``."""
     rng = np.random.default_rng(seed)
     kept, total = [], 0

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from worldsim.codec import Codec, to_float
-from worldsim.data import Dataset
+from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.sequence import Window
 from worldsim.text import TextTokenizer
@@ -21,13 +21,23 @@ from worldsim.text import TextTokenizer
 
 @dataclass
 class Track:
-    """One episode beside its place in the flat array of latents."""
+    """One episode beside its place in the flat array of latents.
+
+    Attributes:
+        start: Where its first frame is.
+        actions: Tokens of every action.
+        sentences: Tokens of the sentence in force at every step; empty for none.
+        stretch: Numbers that change where a new sentence begins.
+        answers: Reward and end of every frame.
+        world: Name of its world.
+    """
 
     start: int
     actions: list[list[int]]
     sentences: list[list[int]]
     stretch: list[int]
     answers: list[int]
+    world: str = ""
 
     def window(self, latents: np.ndarray, first: int, steps: int) -> Window:
         """Cut `steps` steps beginning at frame `first`."""
@@ -43,7 +53,7 @@ class Track:
 
 
 @torch.no_grad()
-def encode_dataset(dataset: Dataset, codec: Codec, path: Path, batch: int = 128) -> np.ndarray:
+def encode_dataset(dataset: Collection, codec: Codec, path: Path, batch: int = 128) -> np.ndarray:
     """Encode all frames once into ``path`` and return them as a read-only memory map.
 
     Returns:
@@ -81,13 +91,16 @@ def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return latents
 
 
-def read_tracks(dataset: Dataset, tokenizer: TextTokenizer) -> list[Track]:
+def read_tracks(dataset: Collection, tokenizer: TextTokenizer) -> list[Track]:
     """Tokenise every action, sentence and answer of a dataset."""
-    action_ids = [tokenizer.encode(words) for words in dataset.spec.actions]
+    action_ids = {
+        name: [tokenizer.encode(words) for words in spec.actions]
+        for name, spec in dataset.worlds.items()
+    }
     sentence_ids: dict[str, list[int]] = {"": []}
     tracks, start = [], 0
     for index in tqdm(range(len(dataset)), desc="read", unit="episode"):
-        steps = dataset.load_steps(index)
+        steps, world = dataset.load_steps(index), dataset.spec(index).name
         for text in set(steps.texts) - sentence_ids.keys():
             sentence_ids[text] = tokenizer.encode(text)
         ends = [False] * (len(steps.rewards) - 1) + [steps.terminated]
@@ -95,11 +108,12 @@ def read_tracks(dataset: Dataset, tokenizer: TextTokenizer) -> list[Track]:
         tracks.append(
             Track(
                 start=start,
-                actions=[action_ids[a] for a in steps.actions],
+                actions=[action_ids[world][a] for a in steps.actions],
                 sentences=[sentence_ids[text] for text in steps.texts],
                 stretch=_stretches(steps.texts),
                 answers=[tokenizer.reward_id(0.0)]
                 + [tokenizer.reward_id(r, e) for r, e in zip(rewards, ends, strict=True)],
+                world=world,
             )
         )
         start += len(steps.rewards) + 1

@@ -8,7 +8,7 @@ import torch
 
 from worldsim.checkpoint import Checkpoint, RolloutConfig, load_codec, save_codec
 from worldsim.codec import Codec, make_codec
-from worldsim.data import Dataset
+from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
@@ -39,8 +39,8 @@ class TrainConfig:
     """Everything a run can be told; a recipe holds differences only.
 
     Attributes:
-        data: Folder of the dataset to learn from.
-        heldout: Folder of a dataset never learnt from: sample sheets and start clips.
+        data: Folder of the dataset to learn from; several, with commas, for several worlds.
+        heldout: The same of what is never learnt from: sample sheets and start clips.
         out: Folder of the run; an interrupted run continues there.
         seed: Of weights, batches and noise.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -82,8 +82,8 @@ def train(config: TrainConfig) -> None:
             "nothing to learn from: name a dataset with data=…, "
             "made by `worldsim collect world=doom path=…`"
         )
-    dataset = Dataset(config.data)
-    heldout = Dataset(config.heldout) if config.heldout else None
+    dataset = Collection(config.data)
+    heldout = Collection(config.heldout) if config.heldout else None
     if heldout and heldout.image_size != dataset.image_size:
         raise WorldsimError(
             f"heldout={config.heldout} has {heldout.image_size} pixels, data={config.data} has "
@@ -96,9 +96,8 @@ def train(config: TrainConfig) -> None:
     tokenizer = _tokenizer(config, dataset, run)
     latents = encode_dataset(dataset, codec, run.path / "latents.npy")
     tracks = read_tracks(dataset, tokenizer)
-    batches = Batches(
-        latents, tracks, tokenizer, dataset.spec.description, config.batch, config.seed
-    )
+    descriptions = {name: spec.description for name, spec in dataset.worlds.items()}
+    batches = Batches(latents, tracks, tokenizer, descriptions, config.batch, config.seed)
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
     network.fit_surprise(batches.sample_latents(num=128))
@@ -107,7 +106,7 @@ def train(config: TrainConfig) -> None:
         network=network,
         codec=codec,
         tokenizer=tokenizer,
-        worlds={dataset.spec.name: dataset.spec},
+        worlds=dataset.worlds,
         rollout=RolloutConfig(window=config.batch.window, base_level=config.batch.base_level),
     )
     stage = WorldStage(checkpoint, batches, config.objective, config.stage, run, device)
@@ -124,7 +123,7 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _codec(config: TrainConfig, dataset: Dataset, run: RunFolder, device: torch.device) -> Codec:
+def _codec(config: TrainConfig, dataset: Collection, run: RunFolder, device: torch.device) -> Codec:
     """Load the run's codec, take another's, or make one."""
     folder = run.path / "codec"
     if not folder.exists():
@@ -158,14 +157,13 @@ def _new_codec(config: TrainConfig, image_size: int) -> Codec:
         ) from error
 
 
-def _tokenizer(config: TrainConfig, dataset: Dataset, run: RunFolder) -> TextTokenizer:
+def _tokenizer(config: TrainConfig, dataset: Collection, run: RunFolder) -> TextTokenizer:
     """Load the run's tokenizer, take another's, or learn one from what the dataset says."""
     if not (run.path / "tokenizer.json").exists():
         if config.init_from:
             tokenizer = Checkpoint.load(config.init_from).tokenizer
         else:
-            corpus = [*dataset.spec.actions, *dataset.tasks, dataset.spec.description]
-            tokenizer = TextTokenizer.train(corpus, config.model.vocab_size)
+            tokenizer = TextTokenizer.train(dataset.sentences, config.model.vocab_size)
         tokenizer.save(run.path)
     return TextTokenizer.load(run.path)
 

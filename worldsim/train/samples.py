@@ -9,17 +9,27 @@ import torch
 from PIL import Image
 
 from worldsim.checkpoint import Checkpoint, Start
-from worldsim.data import Dataset
+from worldsim.data import Collection, Dataset
 from worldsim.simulator import Simulator
 
 HORIZONS = (1, 2, 4, 8, 16, 32)
 
 
-def pick_starts(dataset: Dataset, length: int, count: int) -> list[Start]:
-    """Cut clips of `length` frames from the middle of episodes spread over the dataset.
+def pick_starts(collection: Collection, length: int, count: int) -> list[Start]:
+    """Cut clips of `length` frames from the middle of episodes spread over each dataset.
 
-    The choice depends on the dataset alone: clips are not picked by how well they dream.
+    The choice depends on the data alone: clips are not picked by how well they dream.
+
+    Args:
+        collection: Held-out data.
+        length: Frames of a clip.
+        count: Clips in all; every dataset gets as many.
     """
+    each = -(-count // len(collection.datasets))
+    return [start for data in collection.datasets for start in _clips(data, length, each)]
+
+
+def _clips(dataset: Dataset, length: int, count: int) -> list[Start]:
     starts: list[Start] = []
     long = [i for i, info in enumerate(dataset.episodes) if info.length > 2 * length]
     for index in np.linspace(0, len(long) - 1, min(count, len(long))).round().astype(int):
@@ -34,7 +44,7 @@ def pick_starts(dataset: Dataset, length: int, count: int) -> list[Start]:
     return starts
 
 
-def draw_sheet(checkpoint: Checkpoint, dataset: Dataset, path: Path, rows: int = 6) -> None:
+def draw_sheet(checkpoint: Checkpoint, dataset: Collection, path: Path, rows: int = 6) -> None:
     """Write a PNG: a pair of rows a clip, real above dreamed, at several horizons."""
     window, last = checkpoint.rollout.window, HORIZONS[-1]
     fitting = [i for i, info in enumerate(dataset.episodes) if info.length >= window + last]
@@ -44,10 +54,13 @@ def draw_sheet(checkpoint: Checkpoint, dataset: Dataset, path: Path, rows: int =
         return
     simulator = Simulator(checkpoint, num_envs=len(episodes), dtype=torch.float32,
                           device=checkpoint.network.device)  # fmt: skip
-    words = [[dataset.spec.action_text(a) for a in e.actions] for e in episodes]
+    specs = [dataset.spec(fitting[i]) for i in chosen]
+    words = [
+        [spec.action_text(a) for a in e.actions] for spec, e in zip(specs, episodes, strict=True)
+    ]
     starts = [
-        Start(e.source, dataset.spec.name, e.frames[:window], w[: window - 1])
-        for e, w in zip(episodes, words, strict=True)
+        Start(e.source, spec.name, e.frames[:window], w[: window - 1])
+        for spec, e, w in zip(specs, episodes, words, strict=True)
     ]
     simulator.reset(starts)
     columns = [[e.frames[window - 1] for e in episodes] * 2]

@@ -11,7 +11,7 @@ from diffusers.training_utils import EMAModel
 from tqdm import tqdm
 
 from worldsim.checkpoint import Checkpoint
-from worldsim.data import Dataset
+from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective
@@ -90,7 +90,7 @@ class WorldStage:
         self.step, self.seconds = 0, 0.0
         self._resume()
 
-    def run(self, sheet_data: Dataset, num_starts: int) -> None:
+    def run(self, sheet_data: Collection, num_starts: int) -> None:
         """Train to the last step, or until `minutes` are over, saving along the way."""
         config, begun = self.config, time.monotonic()
         saved = sampled = begun
@@ -174,7 +174,7 @@ class WorldStage:
         self.run_folder.save_state(state)
         self._with_average(lambda: self.checkpoint.save(self.run_folder.path / "model"))
 
-    def sample(self, data: Dataset) -> None:
+    def sample(self, data: Collection) -> None:
         """Draw a sheet of real above dreamed frames from the averaged weights."""
         path = self.run_folder.path / "samples" / f"step-{self.step:06d}.png"
         self._with_average(lambda: draw_sheet(self.checkpoint, data, path))

@@ -8,14 +8,15 @@ from pathlib import Path
 from tests.worldsim.sliding import SIZE, SPEC, walk
 from worldsim.data import DatasetWriter
 from worldsim.train.program import TrainConfig
+from worldsim.world import WorldSpec
 
 WINDOW = 6
 STEPS = 5
 
 
-def write_data(path: Path, num: int = 4, steps: int = 40) -> Path:
+def write_data(path: Path, num: int = 4, steps: int = 40, spec: WorldSpec = SPEC) -> Path:
     """Write walks over a sliding plane, the second half of each under another sentence."""
-    with DatasetWriter(path, SPEC, SIZE) as writer:
+    with DatasetWriter(path, spec, SIZE) as writer:
         for seed in range(num):
             episode, _ = walk(seed, steps)
             episode.texts = ["go on"] * (steps // 2) + ["look left"] * (steps - steps // 2)

@@ -37,7 +37,7 @@ def make(tokenizer, seed=0, **changes):
         )
         start += length + 1
     config = replace(CONFIG, **changes)
-    return Batches(latents, tracks, tokenizer, "a small maze", config, seed)
+    return Batches(latents, tracks, tokenizer, {"": "a small maze"}, config, seed)
 
 
 def same(one, other):
@@ -118,13 +118,50 @@ def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
 
     def share(balance):
         config = replace(CONFIG, balance=balance)
-        batches = Batches(plain.latents, plain.tracks, tokenizer, "a small maze", config, 0)
+        batches = Batches(plain.latents, plain.tracks, tokenizer, {"": "a small maze"}, config, 0)
         firsts = torch.stack([batches(step).latents[:, 0, 0, 0, 0] for step in range(200)])
         return float((firsts == 10).float().mean())
 
     assert share(0.0) == pytest.approx(1 / 7, abs=0.04)
     weight = 3 * 13 / 12 + 13  # three steps forward, twelve of thirteen, and the turn
     assert share(1.0) == pytest.approx(weight / (weight + 6 * 4 * 13 / 12), abs=0.05)
+
+
+def of_two_worlds(tokenizer, **changes):
+    plain = make(tokenizer)
+    plain.tracks[0].world = "there"
+    config = replace(CONFIG, **changes)
+    descriptions = {"": "a small maze", "there": "go on"}
+    return Batches(plain.latents, plain.tracks, tokenizer, descriptions, config, 0)
+
+
+def test_worlds_are_drawn_as_often_as_there_is_of_them_or_as_is_asked(tokenizer):
+    """One of seven places is in the world `there`."""
+
+    def share(**changes):
+        batches = of_two_worlds(tokenizer, **changes)
+        firsts = torch.stack([batches(step).latents[:, 0, 0, 0, 0] for step in range(200)])
+        return float((firsts == 0).float().mean())
+
+    assert share() == pytest.approx(1 / 7, abs=0.04)
+    assert share(shares={"": 1.0, "there": 3.0}) == pytest.approx(0.75, abs=0.05)
+
+
+@pytest.mark.parametrize("shares", [{"there": 1.0}, {"": 1.0, "there": 0.0}, {"": 1.0, "moon": 1}])
+def test_shares_name_every_world_of_the_data_and_no_other(tokenizer, shares):
+    with pytest.raises(WorldsimError, match="batch.shares=.*one share above 0 for each.*there"):
+        of_two_worlds(tokenizer, shares=shares)
+
+
+def test_a_window_is_prompted_with_the_description_of_its_own_world(tokenizer):
+    batches = of_two_worlds(
+        tokenizer, prompt_share=1.0, say_share=0.0, watch_share=0.0, text_length=80
+    )
+    for step in range(10):
+        batch = batches(step)
+        for row in range(4):
+            prompt = "go on" if batch.latents[row, 0, 0, 0, 0] == 0 else "a small maze"
+            assert words(batch, tokenizer, row).startswith(prompt)
 
 
 def words(batch, tokenizer, row):

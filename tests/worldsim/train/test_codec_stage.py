@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from worldsim.codec import ConvCodec, PatchCodec, to_float
-from worldsim.data import Dataset
+from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.train import codec_stage
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
@@ -30,18 +30,18 @@ def without_weights(monkeypatch):
 
 @pytest.fixture(scope="module")
 def frames(data):
-    return sample_frames(Dataset(data), 60, seed=0)
+    return sample_frames(Collection(data), 60, seed=0)
 
 
 def test_frames_are_drawn_from_all_episodes_by_the_seed(data, frames):
     assert frames.shape == (60, 32, 32, 3) and frames.dtype == torch.uint8
-    assert torch.equal(frames, sample_frames(Dataset(data), 60, seed=0))
-    assert not torch.equal(frames, sample_frames(Dataset(data), 60, seed=1))
-    every = sample_frames(Dataset(data), 10_000, seed=0)
+    assert torch.equal(frames, sample_frames(Collection(data), 60, seed=0))
+    assert not torch.equal(frames, sample_frames(Collection(data), 60, seed=1))
+    every = sample_frames(Collection(data), 10_000, seed=0)
     assert len(every) == 4 * 41
     seen = {frame.tobytes() for frame in frames.numpy()}
     for index in range(4):
-        assert seen & {frame.tobytes() for frame in Dataset(data).load(index).frames}
+        assert seen & {frame.tobytes() for frame in Collection(data).load(index).frames}
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from PIL import Image
 from tests.worldsim.sliding import SPEC, walk
 from tests.worldsim.tiny import make_checkpoint
 from tests.worldsim.train.runs import write_data
-from worldsim.data import Dataset, DatasetWriter
+from worldsim.data import Collection, DatasetWriter
 from worldsim.train.samples import draw_sheet, pick_starts
 
 
 def test_clips_are_cut_from_the_middle_of_episodes_spread_over_the_data(data):
-    dataset = Dataset(data)
+    dataset = Collection(data)
     starts = pick_starts(dataset, length=6, count=3)
     assert len(starts) == 3 and len({start.name for start in starts}) == 3
     for start, index in zip(starts, (0, 2, 3), strict=True):
@@ -25,19 +25,19 @@ def test_no_two_clips_have_the_same_name(tmp_path):
     with DatasetWriter(tmp_path, SPEC, 32) as writer:
         for _ in range(3):
             writer.append(walk(7, 40)[0])
-    starts = pick_starts(Dataset(tmp_path), length=6, count=3)
+    starts = pick_starts(Collection(tmp_path), length=6, count=3)
     assert len({start.name for start in starts}) == 3
 
 
 def test_data_with_too_short_episodes_gives_no_clips_and_no_sheet(data, tmp_path):
-    assert pick_starts(Dataset(data), length=30, count=3) == []
-    short = Dataset(write_data(tmp_path / "data", 1, steps=20))
+    assert pick_starts(Collection(data), length=30, count=3) == []
+    short = Collection(write_data(tmp_path / "data", 1, steps=20))
     draw_sheet(make_checkpoint(), short, tmp_path / "sheet.png")
     assert not (tmp_path / "sheet.png").exists()
 
 
 def test_a_sheet_begins_with_the_real_frame_and_leaves_the_network_learning(data, tmp_path):
-    checkpoint, dataset = make_checkpoint(), Dataset(data)
+    checkpoint, dataset = make_checkpoint(), Collection(data)
     checkpoint.network.requires_grad_(True).eval()
     draw_sheet(checkpoint, dataset, tmp_path / "deep" / "sheet.png", rows=2)
     assert all(p.requires_grad for p in checkpoint.network.parameters())
