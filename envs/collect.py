@@ -19,6 +19,7 @@ import numpy as np
 
 import envs  # noqa: F401  (registers the worlds)
 from envs.crew import Crew
+from envs.sight import coarse_depth
 from envs.worlds import Explorer, find_world, make_explorer, make_world, world_spec
 from worldsim.data import Dataset, DatasetWriter, Episode
 from worldsim.errors import WorldsimError
@@ -79,24 +80,28 @@ def play_episode(env: gym.Env, explorer: Explorer, seed: int) -> Episode:
     """Explore for one episode and return what was lived."""
     frame, info = env.reset(seed=seed)
     explorer.reset(info, env.get_wrapper_attr("layout"))
-    frames, poses = [frame], [info["pose"]]
+    frames, infos = [frame], [info]
     actions, rewards, texts = [], [], []
     terminated = truncated = False
     while not (terminated or truncated):
         action, text = explorer.act(info)
         frame, reward, terminated, truncated, info = env.step(action)
         frames.append(frame)
-        poses.append(info["pose"])
+        infos.append(info)
         actions.append(action)
         rewards.append(reward)
         texts.append(text)
+    metres = env.get_wrapper_attr("spec_world").metres_per_unit
+    depths = [coarse_depth(i["depth"], metres) for i in infos if i["depth"] is not None]
     return Episode(
         frames=np.stack(frames),
         actions=np.array(actions),
         rewards=np.array(rewards),
         terminated=terminated,
         texts=texts,
-        pose=np.stack(poses),
+        pose=np.stack([info["pose"] for info in infos]),
+        facts=[info["facts"] for info in infos],
+        depth=np.stack(depths) if depths else None,
         source=info["source"],
         seed=seed,
     )

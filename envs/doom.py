@@ -15,6 +15,7 @@ from envs.checks import one_of, whole
 from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
 from envs.phrases import of_actions
+from envs.sight import things_in_sight
 from envs.walk_words import PHRASES
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec, key_combinations
@@ -52,6 +53,7 @@ DOOM = WorldSpec(
     description="Walking through mazes and halls with textured walls, torches, keys and columns.",
     phrases=of_actions(PHRASES, ACTIONS),
     heldout_sources=[f"freedoom2-{name}" for name in MAPS["heldout"]],
+    metres_per_unit=0.025,  # so the player is 1.4 m tall and 0.8 m wide
 )
 
 SOURCES = ("maze", "map", "mixed")
@@ -211,6 +213,11 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
             "pose": np.array(self._view.pose, np.float32),
             "depth": self._view.depth,
             "objects": self._view.objects,
+            "facts": {
+                "things": things_in_sight(
+                    self._view.objects, self.engine.image_size, DOOM.metres_per_unit
+                )
+            },
             "source": self._where,
             "seed": self._seed,
         }

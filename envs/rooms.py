@@ -15,6 +15,7 @@ from gymnasium import spaces
 from envs.checks import one_of, whole
 from envs.phrases import of_actions
 from envs.rooms_map import DUCK, SEEDS, Layout, make_layout
+from envs.sight import things_in_sight
 from envs.walk_words import PHRASES
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec, key_combinations
@@ -176,6 +177,7 @@ class RoomsEnv(gym.Env[np.ndarray, np.int64]):
             "pose": np.array(self._view.pose, np.float32),
             "depth": self._view.depth,
             "objects": self._view.objects,
+            "facts": {"things": things_in_sight(self._view.objects, self.image_size, 1.0)},
             "source": f"place-{self._engine.layout.seed:06d}",
             "seed": self._seed,
         }

@@ -42,6 +42,7 @@ class WorldSpec:
         phrases: Sentences that mean an action, by its words: ``{"turn left": {"seen": [...],
             "unseen": [...]}}``; the unseen ones are kept out of every dataset.
         heldout_sources: Names of the maps kept out of training.
+        metres_per_unit: Length of one unit of a pose.
     """
 
     name: str
@@ -51,6 +52,7 @@ class WorldSpec:
     description: str
     phrases: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     heldout_sources: list[str] = field(default_factory=list)
+    metres_per_unit: float = 1.0
 
     def action_text(self, index: int) -> str:
         """Return the canonical words of an action index."""

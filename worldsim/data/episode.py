@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from worldsim.errors import WorldsimError
+
+DEPTH_SIDE = 16  # depth pictures are that many pixels wide and high
+Facts = dict[str, Any]  # JSON-ready
 
 
 @dataclass
@@ -24,6 +28,9 @@ class Episode:
         source: Name of the map the frames come from, such as `"maze-000123"`.
         seed: Seed the map and the walk were made from.
         pose: float32 `(T+1, 3)`: x and y in map units and yaw in degrees; None if unknown.
+        facts: What is true of each of the T+1 frames, such as the things in sight, as JSON-ready
+            dictionaries; None if unknown. Which keys there are is up to the world.
+        depth: uint16 `(T+1, DEPTH_SIDE, DEPTH_SIDE)` centimetres along the view; None if unknown.
 
     Raises:
         WorldsimError: Shapes or types do not fit together.
@@ -37,6 +44,8 @@ class Episode:
     source: str
     seed: int
     pose: np.ndarray | None = None
+    facts: list[Facts] | None = None
+    depth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Bring numbers to their types and refuse what does not fit together."""
@@ -70,4 +79,10 @@ class Episode:
             return f"{steps} actions need {steps} texts, got {len(self.texts)}"
         if self.pose is not None and self.pose.shape != (steps + 1, 3):
             return f"{steps} actions need poses ({steps + 1}, 3), got {self.pose.shape}"
+        if self.facts is not None and len(self.facts) != steps + 1:
+            return f"{steps} actions need {steps + 1} facts, got {len(self.facts)}"
+        if self.depth is not None:
+            wanted = (steps + 1, DEPTH_SIDE, DEPTH_SIDE)
+            if self.depth.shape != wanted or self.depth.dtype != np.uint16:
+                return f"depth must be uint16 {wanted}, not {self.depth.dtype} {self.depth.shape}"
         return None

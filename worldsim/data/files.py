@@ -30,15 +30,17 @@ def file_sha256(path: Path) -> str:
         ) from error
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read the columns of `schema` from one parquet file.
+def read_table(path: Path, schema: pa.Schema, extra: pa.Schema | None = None) -> pa.Table:
+    """Read the columns of `schema` from one parquet file, and those of `extra` it has.
 
     Raises:
         WorldsimError: The file is missing, damaged or has other columns.
     """
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read(columns=schema.names)
-        return table.select(schema.names).cast(schema)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        there = [field for field in extra or [] if field.name in file.schema_arrow.names]
+        wanted = pa.schema([*schema, *there])
+        return file.read(columns=wanted.names).select(wanted.names).cast(wanted)
     except FileNotFoundError:
         raise WorldsimError(f"{path} is missing: restore it or collect again") from None
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from worldsim.data.episode import DEPTH_SIDE
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec
 
@@ -37,6 +38,13 @@ FRAME_SCHEMA = pa.schema(
         ("episode_index", pa.int64()),
         ("index", pa.int64()),
         ("task_index", pa.int64()),
+    ]
+)
+# What a frame shows and how far away it is; earlier datasets have neither.
+SIGHT_SCHEMA = pa.schema(
+    [
+        ("observation.facts", pa.string()),  # JSON, "" where unknown
+        ("observation.depth", pa.list_(pa.uint16(), DEPTH_SIDE**2)),  # centimetres, 0 if unknown
     ]
 )
 EPISODE_SCHEMA = pa.schema(
@@ -107,6 +115,8 @@ def make_info(
             "info": {**video, "video.is_depth_map": False, "has_audio": False},
         },
         "observation.state": {"dtype": "float32", "shape": [3], "names": ["x", "y", "yaw"]},
+        "observation.facts": {"dtype": "string", **number},
+        "observation.depth": {"dtype": "uint16", "shape": [DEPTH_SIDE**2], "names": None},
         "action": {"dtype": "int64", **number},
         "next.reward": {"dtype": "float32", **number},
         "next.done": {"dtype": "bool", **number},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from worldsim.data import files, layout
-from worldsim.data.episode import Episode
+from worldsim.data.episode import DEPTH_SIDE, Episode, Facts
 from worldsim.data.stats import column_values
 from worldsim.data.tasks import read_tasks
 from worldsim.data.video import decode_video
@@ -43,6 +45,8 @@ class Steps(NamedTuple):
     terminated: bool
     texts: list[str]
     pose: np.ndarray | None
+    facts: list[Facts] | None
+    depth: np.ndarray | None
 
 
 class Dataset:
@@ -110,13 +114,13 @@ class Dataset:
 
     def _load_steps(self, info: EpisodeInfo) -> Steps:
         path = layout.data_file(self.path, info.index)
-        table = files.read_table(path, layout.FRAME_SCHEMA)
+        table = files.read_table(path, layout.FRAME_SCHEMA, layout.SIGHT_SCHEMA)
         if len(table) != info.length:
             raise WorldsimError(
                 f"{path} holds {len(table)} rows where {info.length} are expected: "
                 "it is damaged or was replaced; restore it or collect again"
             )
-        columns = {name: column_values(table, name) for name in table.column_names}
+        columns = {name: column_values(table, name) for name in layout.FRAME_SCHEMA.names}
         self._check(path, columns["action"], len(self.spec.actions), "an action")
         self._check(path, columns["task_index"], len(self.tasks), "a sentence")
         pose = columns["observation.state"]
@@ -126,6 +130,8 @@ class Dataset:
             terminated=bool(columns["next.done"].any()),
             texts=[self.tasks[number] for number in columns["task_index"][:-1]],
             pose=None if np.isnan(pose).any() else pose,
+            facts=_facts(path, table),
+            depth=_depth(table),
         )
 
     def _check(self, path: Path, numbers: np.ndarray, limit: int, what: str) -> None:
@@ -148,6 +154,32 @@ class Dataset:
                 "restore it or collect again"
             )
         return frames
+
+
+def _facts(path: Path, table: pa.Table) -> list[Facts] | None:
+    """Return what is true of each frame, if the table says it."""
+    if "observation.facts" not in table.column_names:
+        return None
+    texts = table["observation.facts"].to_pylist()
+    if not any(texts):
+        return None
+    try:
+        facts = [json.loads(text) for text in texts]
+    except (TypeError, ValueError) as error:
+        raise WorldsimError(
+            f"{path} has facts that are no JSON ({error}): restore it or collect again"
+        ) from error
+    if not all(isinstance(fact, dict) for fact in facts):
+        raise WorldsimError(f"{path} has facts of another kind: restore it or collect again")
+    return facts
+
+
+def _depth(table: pa.Table) -> np.ndarray | None:
+    """Return the depth pictures, if the table has any."""
+    if "observation.depth" not in table.column_names:
+        return None
+    depth = column_values(table, "observation.depth").reshape(-1, DEPTH_SIDE, DEPTH_SIDE)
+    return depth if depth.any() else None
 
 
 def _read_episodes(root: Path) -> list[EpisodeInfo]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from worldsim.data import files, layout
-from worldsim.data.episode import Episode
+from worldsim.data.episode import DEPTH_SIDE, Episode
 from worldsim.data.stats import write_stats
 from worldsim.data.tasks import read_tasks, write_tasks
 from worldsim.data.video import encode_video
@@ -170,7 +171,18 @@ class DatasetWriter:
             "index": frame + self.num_frames,
             "task_index": np.array([*tasks, tasks[-1]], dtype=np.int64),
         }
-        return pa.table(columns, schema=layout.FRAME_SCHEMA)
+        depth = episode.depth
+        if depth is None:
+            depth = np.zeros((length, DEPTH_SIDE, DEPTH_SIDE), np.uint16)
+        columns |= {
+            "observation.facts": [json.dumps(facts) for facts in episode.facts or []]
+            or [""] * length,
+            "observation.depth": pa.FixedSizeListArray.from_arrays(
+                np.ascontiguousarray(depth).reshape(-1), DEPTH_SIDE**2
+            ),
+        }
+        fields = [*layout.FRAME_SCHEMA, *layout.SIGHT_SCHEMA]
+        return pa.table(columns, schema=pa.schema(fields))
 
     def _entry(self, episode: Episode) -> pa.Table:
         """Return the row that says the episode exists, and where."""

@@ -15,6 +15,9 @@ from worldsim.errors import WorldsimError
         ({"rewards": np.zeros(3)}, "12 rewards"),
         ({"texts": ["go"]}, "12 texts"),
         ({"pose": np.zeros((12, 3))}, r"\(13, 3\)"),
+        ({"facts": [{}] * 12}, "13 facts, got 12"),
+        ({"depth": np.zeros((13, 8, 8), np.uint16)}, r"uint16 \(13, 16, 16\), not uint16 \(13, 8"),
+        ({"depth": np.zeros((13, 16, 16))}, "uint16 .* not float64"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes, words):

@@ -7,6 +7,7 @@ import textwrap
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -44,6 +45,39 @@ def test_an_episode_without_pose_or_sentences_comes_back_without(tmp_path):
         writer.append(make_episode(5, pose=None, texts=[""] * 5))
     episode = Dataset(tmp_path / "d").load(0)
     assert episode.pose is None and episode.texts == [""] * 5
+
+
+def test_facts_and_depth_come_back_and_are_none_where_they_are_unknown(tmp_path):
+    facts = [{"things": [{"name": "box", "bearing": -k}]} for k in range(6)]
+    depth = np.random.default_rng(0).integers(1, 60000, (6, 16, 16)).astype(np.uint16)
+    with DatasetWriter(tmp_path / "d", SPEC, SIZE) as writer:
+        writer.append(make_episode(5, facts=facts, depth=depth))
+        writer.append(make_episode(5))
+    dataset = Dataset(tmp_path / "d")
+    known, unknown = dataset.load(0), dataset.load(1)
+    assert known.facts == facts and np.array_equal(known.depth, depth)
+    assert unknown.facts is None and unknown.depth is None
+
+
+def test_a_dataset_of_before_facts_and_depth_is_read_without(tmp_path):
+    root = write(tmp_path / "d", 1)
+    path = root / "data/chunk-000/file-000.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["observation.facts", "observation.depth"]), path)
+    episode = Dataset(root).load(0)
+    assert episode.facts is None and episode.depth is None and len(episode) == 8
+
+
+@pytest.mark.parametrize(("text", "says"), [("{", "no JSON"), ("[1]", "another kind")])
+def test_facts_that_are_none_are_named(tmp_path, text, says):
+    root = write(tmp_path / "d", 1)
+    path = root / "data/chunk-000/file-000.parquet"
+    table = pq.read_table(path)
+    column = pa.array([text] * len(table))
+    number = table.column_names.index("observation.facts")
+    pq.write_table(table.set_column(number, "observation.facts", column), path)
+    with pytest.raises(WorldsimError, match=f"file-000.parquet has facts .*{says}"):
+        Dataset(root).load(0)
 
 
 def test_the_layout_is_that_of_lerobot_v3(tmp_path):
