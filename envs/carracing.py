@@ -13,8 +13,8 @@ from gymnasium import spaces
 
 from envs.carracing_words import PHRASES
 from envs.checks import one_of, whole
-from envs.phrases import of_actions
 from worldsim.errors import WorldsimError
+from worldsim.phrases import of_actions
 from worldsim.world import WorldSpec, key_combinations
 
 if TYPE_CHECKING:

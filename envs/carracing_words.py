@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envs.phrases import Phrases
+from worldsim.phrases import Phrases
 
 FOLLOW, LEAVE, RETURN = "follow the road", "leave the road", "back onto the road"
 

@@ -14,10 +14,10 @@ from gymnasium import spaces
 from envs.checks import one_of, whole
 from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
-from envs.phrases import of_actions
 from envs.sight import things_in_sight
 from envs.walk_words import PHRASES
 from worldsim.errors import WorldsimError
+from worldsim.phrases import of_actions
 from worldsim.world import WorldSpec, key_combinations
 
 # Seeds of generated mazes: first and last of each split.

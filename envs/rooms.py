@@ -13,11 +13,11 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.checks import one_of, whole
-from envs.phrases import of_actions
 from envs.rooms_map import DUCK, SEEDS, Layout, make_layout
 from envs.sight import things_in_sight
 from envs.walk_words import PHRASES
 from worldsim.errors import WorldsimError
+from worldsim.phrases import of_actions
 from worldsim.world import WorldSpec, key_combinations
 
 if TYPE_CHECKING:

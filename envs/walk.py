@@ -228,7 +228,7 @@ class Walker:
             return
         thing = things[int(self.rng.integers(len(things)))]
         words = f"{thing['colour']} {thing['name']}".strip()
-        self.sentence = PHRASES[WALK_TO].say(self.rng, words)
+        self.sentence = PHRASES[WALK_TO].say(self.rng, thing=words)
         self._reached.add(thing["position"])
         pickup = thing["pickup"]
         x, y = thing["position"]

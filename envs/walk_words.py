@@ -7,7 +7,7 @@ words, so an evaluation can ask whether an unseen phrase does what the key does.
 
 from __future__ import annotations
 
-from envs.phrases import Phrases
+from worldsim.phrases import Phrases
 
 WALK_TO, TURN_AROUND, LOOK_AROUND = "walk to", "turn around", "look around"
 EXPLORE, BUMP = "explore", "walk into the wall"

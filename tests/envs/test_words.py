@@ -51,7 +51,7 @@ def test_every_elementary_action_has_phrases_in_the_worlds_description(world):
 def test_only_seen_phrases_are_said_and_things_are_named(world):
     rng = np.random.default_rng(0)
     for phrases in WORDS[world].values():
-        said = {phrases.say(rng, "green torch") for _ in range(200)}
+        said = {phrases.say(rng, thing="green torch") for _ in range(200)}
         assert said == {p.format(thing="green torch") for p in phrases.seen}
 
 

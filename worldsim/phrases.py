@@ -15,9 +15,10 @@ class Phrases:
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
 
-    def say(self, rng: np.random.Generator, thing: str = "") -> str:
-        """Return a seen phrasing at random; `thing` is "green torch" and such."""
-        return self.seen[int(rng.integers(len(self.seen)))].format(thing=thing)
+    def say(self, rng: np.random.Generator, unseen: bool = False, **gaps: str) -> str:
+        """Return a phrasing at random; `gaps` fills what is in braces, such as ``{thing}``."""
+        choice = self.unseen if unseen else self.seen
+        return choice[int(rng.integers(len(choice)))].format(**gaps)
 
 
 def of_actions(

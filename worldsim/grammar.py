@@ -1,0 +1,149 @@
+"""Sentences about what a frame shows, written from the facts that a dataset keeps of it.
+
+Captions, and questions with their answers. Answers are short and always the same, so that they
+can be compared; captions and questions have several phrasings, some never seen in training. It
+knows neither frames nor tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worldsim.grammar_words import CAPTIONS, EMPTY, NOTHING, QUESTIONS, WHERE
+
+AHEAD_DEGREES = 14  # to both sides of straight on
+BEND_DEGREES = 20  # a road that turns less goes straight on
+SPEEDS = ((5.0, "standing"), (25.0, "slow"), (45.0, "fast"))  # metres a second, below which
+FASTEST = "very fast"
+YES, NO = "yes", "no"
+MOST_NAMED = 3  # things in a caption
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What can be asked of a frame.
+
+    Attributes:
+        kind: Which of `QUESTIONS`.
+        thing: What stands in the question's gap, such as "red box"; "" for no gap.
+        answer: The right one.
+    """
+
+    kind: str
+    thing: str
+    answer: str
+
+    def words(self, rng: np.random.Generator, unseen: bool = False) -> str:
+        """Ask in one of the phrasings."""
+        return QUESTIONS[self.kind].say(rng, unseen, thing=self.thing, name=self.thing)
+
+
+def questions(facts: Facts, absent: Sequence[str]) -> list[Question]:
+    """Return everything that can be asked of a frame.
+
+    Args:
+        facts: What is true of it: ``things`` as `envs.sight` describes them, or ``on_road``,
+            ``speed`` and ``bend`` of a car; other keys are ignored.
+        absent: Things that might be there, to ask after in vain. None of a pair that training
+            is not to know.
+    """
+    found = []
+    if "things" in facts:
+        found += _about_things(facts["things"], absent)
+    if "on_road" in facts:
+        found += _about_road(facts)
+    return found
+
+
+def ask(
+    facts: Facts, absent: Sequence[str], rng: np.random.Generator, unseen: bool = False
+) -> tuple[str, str] | None:
+    """Return a question and its answer, every kind as likely; None where nothing is known."""
+    by_kind: dict[str, list[Question]] = {}
+    for question in questions(facts, [absent[k] for k in rng.permutation(len(absent))]):
+        by_kind.setdefault(question.kind, []).append(question)
+    if not by_kind:
+        return None
+    kind = list(by_kind)[int(rng.integers(len(by_kind)))]
+    question = by_kind[kind][int(rng.integers(len(by_kind[kind])))]
+    return question.words(rng, unseen), question.answer
+
+
+def describe(facts: Facts, rng: np.random.Generator, unseen: bool = False) -> str | None:
+    """Return a caption of a frame; None where nothing is known of it."""
+    if "on_road" in facts:
+        place = "road" if facts["on_road"] else "grass"
+        what = f"a {_speed(facts)} car on the {place}"
+        if facts["on_road"]:
+            bend = _bend(facts)
+            what += ", straight road" if bend == "straight on" else f", a bend to the {bend}"
+        return CAPTIONS.say(rng, unseen, what=what)
+    if "things" not in facts:
+        return None
+    named = facts["things"][:MOST_NAMED]
+    if not named:
+        return EMPTY.say(rng, unseen)
+    parts = [f"a {words(t)} {WHERE[side(t)].say(rng, unseen)}" for t in named]
+    return CAPTIONS.say(rng, unseen, what=" and ".join(parts))
+
+
+def words(thing: Facts) -> str:
+    """Return the words for a thing, colour first."""
+    return f"{thing['colour']} {thing['name']}".strip()
+
+
+def side(thing: Facts) -> str:
+    """Return "left", "right" or "ahead"."""
+    if abs(thing["bearing"]) <= AHEAD_DEGREES:
+        return "ahead"
+    return "left" if thing["bearing"] > 0 else "right"
+
+
+def _about_things(things: Sequence[Facts], absent: Sequence[str]) -> list[Question]:
+    """Ask after what is in sight, the nearest first, and after what is not."""
+    found = []
+    for where in ("ahead", "left", "right"):
+        nearest = next((words(t) for t in things if side(t) == where), NOTHING)
+        found.append(Question(where, "", nearest))
+    seen, names = [words(t) for t in things], [t["name"] for t in things]
+    for thing, said in zip(things, seen, strict=True):
+        found.append(Question("is there", said, YES))
+        if seen.count(said) == 1:
+            found.append(Question("where", said, side(thing)))
+            found.append(Question("how far", said, _metres(thing["distance"])))
+        if thing["colour"] and names.count(thing["name"]) == 1:
+            found.append(Question("colour", thing["name"], thing["colour"]))
+    # As many to say no to as to say yes to, so that neither is the better guess.
+    missing = [said for said in absent if said not in seen][: max(1, len(seen))]
+    found += [Question("is there", said, NO) for said in missing]
+    return [*found, Question("how many", "", str(len(things)))]
+
+
+def _about_road(facts: Facts) -> list[Question]:
+    found = [
+        Question("on road", "", YES if facts["on_road"] else NO),
+        Question("how fast", "", _speed(facts)),
+    ]
+    return [*found, Question("road goes", "", _bend(facts))] if facts["on_road"] else found
+
+
+def _metres(distance: float) -> str:
+    """Say a distance as a person would: whole metres, at least one."""
+    metres = max(1, round(distance))
+    return "1 metre" if metres == 1 else f"{metres} metres"
+
+
+def _speed(facts: Facts) -> str:
+    return next((said for limit, said in SPEEDS if facts["speed"] < limit), FASTEST)
+
+
+def _bend(facts: Facts) -> str:
+    if abs(facts["bend"]) <= BEND_DEGREES:
+        return "straight on"
+    return "left" if facts["bend"] > 0 else "right"
