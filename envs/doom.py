@@ -14,6 +14,7 @@ from gymnasium import spaces
 from envs.checks import one_of, whole
 from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
+from envs.doom_style import NAMED
 from envs.sight import things_in_sight
 from envs.walk_words import PHRASES
 from worldsim.errors import WorldsimError
@@ -53,6 +54,7 @@ DOOM = WorldSpec(
     description="Walking through mazes and halls with textured walls, torches, keys and columns.",
     phrases=of_actions(PHRASES, ACTIONS),
     heldout_sources=[f"freedoom2-{name}" for name in MAPS["heldout"]],
+    things=sorted({kind.words for kind in NAMED.values()}),
     metres_per_unit=0.025,  # so the player is 1.4 m tall and 0.8 m wide
 )
 

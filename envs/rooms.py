@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.checks import one_of, whole
-from envs.rooms_map import DUCK, SEEDS, Layout, make_layout
+from envs.rooms_map import DUCK, SEEDS, THINGS, Layout, make_layout
 from envs.sight import things_in_sight
 from envs.walk_words import PHRASES
 from worldsim.errors import WorldsimError
@@ -47,6 +47,7 @@ ROOMS = WorldSpec(
     steps_per_second=STEPS_PER_SECOND,
     description="Walking through plain rooms and mazes with boxes, balls, keys and furniture.",
     phrases=of_actions(PHRASES, ACTIONS),
+    things=list(THINGS),
 )
 PLACES = ("maze", "furnished", "mixed")
 

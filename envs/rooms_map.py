@@ -68,6 +68,13 @@ def coloured(name: str, colour: str) -> Kind:
     return Kind(name, colour, height, radius, pickup)
 
 
+PAIRS = tuple((name, colour) for name in ("box", "ball", "key") for colour in COLOURS)
+# What there is in places of the training seeds.
+THINGS = tuple(kind.words for kind in (DUCK, *PLAIN)) + tuple(
+    coloured(*pair).words for pair in PAIRS if pair not in HELDOUT_PAIRS
+)
+
+
 @dataclass
 class Layout(Grid[Kind]):
     """One place: its cells are rooms, open to each other by doors or whole walls.
@@ -142,7 +149,6 @@ def _any_kind(layout: Layout, rng: random.Random) -> Kind:
     """Return a kind that may be where the seed belongs."""
     if rng.random() < 0.4:
         return rng.choice(PLAIN)
-    pairs = [(name, colour) for name in ("box", "ball", "key") for colour in COLOURS]
-    if layout.seed <= SEEDS["train"][1]:
-        pairs = [pair for pair in pairs if pair not in HELDOUT_PAIRS]
+    known = layout.seed <= SEEDS["train"][1]
+    pairs = [pair for pair in PAIRS if not known or pair not in HELDOUT_PAIRS]
     return coloured(*rng.choice(pairs))

@@ -7,6 +7,7 @@ knows neither frames nor tokens.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,12 @@ class Question:
     def words(self, rng: np.random.Generator, unseen: bool = False) -> str:
         """Ask in one of the phrasings."""
         return QUESTIONS[self.kind].say(rng, unseen, thing=self.thing, name=self.thing)
+
+
+def every_phrase() -> list[str]:
+    """Return all that is said in training, gaps left out: what a tokenizer learns from."""
+    phrases = [*QUESTIONS.values(), CAPTIONS, EMPTY, *WHERE.values()]
+    return [re.sub(r"\{\w+\}", "", text) for said in phrases for text in said.seen]
 
 
 def questions(facts: Facts, absent: Sequence[str]) -> list[Question]:

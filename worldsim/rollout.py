@@ -83,6 +83,21 @@ class Rollout:
         """Read the words that lead to a frame which is already known."""
         self._read(lanes, self._step_words(lanes, words))
 
+    def ask(self, lanes: Tensor, asked: list[int]) -> Tensor:
+        """Ask after the newest frame; return the logits of the first word to say, (B, vocab)."""
+        return self._read(lanes, self._step_words(lanes, [asked] * len(lanes)))[:, -1].float()
+
+    def go_on(self, lanes: Tensor, token: int, place: int) -> Tensor:
+        """Read one more token of a step's text; return the logits of the next one, (B, vocab).
+
+        Args:
+            lanes: ``(B,)``.
+            token: The same for all.
+            place: How many tokens of this step stand before it, the frame's mark and the world's
+                answer among them.
+        """
+        return self._read(lanes, self._pad([[token]] * len(lanes), first=place))[:, -1].float()
+
     def draw(
         self, lanes: Tensor, words: Sequence[list[int]], noise: Tensor, levels: list[float]
     ) -> Tensor:
@@ -156,10 +171,12 @@ class Rollout:
             torch.tensor(ids, device=self.device), torch.tensor(valid, device=self.device), first
         )
 
-    def _read(self, lanes: Tensor, text: Words) -> None:
+    def _read(self, lanes: Tensor, text: Words) -> Tensor:
+        """Take words in; return the logits after each, (B, L, vocab)."""
         self._hear(lanes, text)
-        self._pass(lanes, text, None, 0.0)
+        logits, _ = self._pass(lanes, text, None, 0.0)
         self._keep(lanes, text)
+        return logits
 
     def _hear(self, lanes: Tensor, text: Words) -> None:
         """Remember words, if there are any, until others are said."""

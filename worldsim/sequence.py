@@ -1,7 +1,7 @@
 """One sequence for everything: text, actions and frames in the order in which they happen.
 
 A training example is a list of segments, `Text` and `Frame`; what a model can do is a template
-over segments (`simulate`, `watch`, `say`). `pack` lays examples into rows of fixed size and
+over segments (`simulate`, `say`, `talk`). `pack` lays examples into rows of fixed size and
 derives from the order alone what may see what. It knows nothing of the network or of files.
 
 Letters used throughout the package: B rows (batch), L text tokens in a row, F frames in a row,
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worldsim.text import TextTokenizer
+from worldsim.text import END, TextTokenizer
 
 IGNORE = -100  # no loss on this position
 PADDING = -1  # document number of empty slots
@@ -57,10 +57,14 @@ class Example:
     order: int = 0
     in_step: int = 0
 
-    def text(self, ids: Seq[int], time: int) -> None:
-        """Append text tokens; each is the target of the text position before it."""
+    def text(self, ids: Seq[int], time: int, learn: bool = True) -> None:
+        """Append text tokens; each is the target of the text position before it.
+
+        Without `learn` nothing has to expect them: what is asked is not for the model to guess.
+        """
         for token in ids:
-            self._aim(token)
+            if learn:
+                self._aim(token)
             self.ids.append(token)
             self.targets.append(IGNORE)
             self.text_order.append(self.order)
@@ -103,6 +107,31 @@ def say(window: Window, tokenizer: TextTokenizer, max_text: int) -> Example:
         for sentence, begun, before in zip(window.sentences, window.stretch, previous, strict=True)
     ]
     return _rollout(window, words, tokenizer, max_text, ())
+
+
+def talk(
+    window: Window,
+    tokenizer: TextTokenizer,
+    asked: Seq[int],
+    said: Seq[int],
+) -> Example:
+    """F0 (F1 …) ·asked·said·end: some frames without actions, and what is to be said of them.
+
+    Args:
+        window: Its frames are all shown, its actions are not.
+        tokenizer: For the marks.
+        asked: A mark of `text.TALK` and, after `ASK`, the question and the mark `ANSWER`.
+        said: What is to be said; only that is learnt.
+    """
+    example = Example()
+    last = len(window.latents) - 1
+    for step, latents in enumerate(window.latents):
+        example.frame(latents, step, tokenizer.frame)
+        if step < last:
+            example.text([tokenizer.frame_end, window.answers[step]], time=step)
+    example.text([tokenizer.frame_end, window.answers[last], *asked], time=last, learn=False)
+    example.text([*said, tokenizer.mark(END)], time=last)
+    return example
 
 
 def _rollout(

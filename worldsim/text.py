@@ -1,8 +1,8 @@
 """Words to numbers: one byte-level BPE for prompts, sentences and actions alike.
 
-Besides ordinary text it holds the few marks that punctuate an episode: the end of a frame, and
-what the world answered (a reward bin, with or without the end of the episode). It knows nothing
-of sequences or of the network.
+Besides ordinary text it holds the few marks that punctuate an episode: the end of a frame, what
+the world answered (a reward bin, with or without the end of the episode), what is asked of a
+frame, and steps of distance. It knows nothing of sequences or of the network.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from worldsim.errors import WorldsimError
 
 PAD, BEGIN, FRAME, FRAME_END = "<pad>", "<text>", "<frame>", "</frame>"
+# What is wanted after a frame: the action that led to it, a caption, an answer, how the eye moved,
+# how far away things are. What is said ends with `END`.
+INFER, DESCRIBE, ASK, POSE, DEPTH = "<infer>", "<describe>", "<ask>", "<pose>", "<depth>"
+ANSWER, END = "<answer>", "<end>"
+TALK = (INFER, DESCRIBE, ASK, POSE, DEPTH, ANSWER, END)
+# Distances along the view in metres, each a fifth more than the one before.
+DEPTHS = tuple(round(0.3 * 1.21**k, 3) for k in range(24))
 REWARD_BINS = (-10.0, -5.0, -2.0, -1.0, -0.5, -0.1, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 MAX_SENTENCE_TOKENS = 24
 FILE_NAME = "tokenizer.json"
@@ -33,6 +40,9 @@ class TextTokenizer:
         self._answers = [
             [self._special(_answer(value, end)) for value in REWARD_BINS] for end in (False, True)
         ]
+        # A tokenizer of before has none of these, and its model was never asked anything.
+        self._marks = {mark: tokenizer.token_to_id(mark) for mark in TALK}
+        self._depths = [tokenizer.token_to_id(_depth(metres)) for metres in DEPTHS]
 
     @classmethod
     def train(cls, corpus: Iterable[str], vocab_size: int = 512) -> TextTokenizer:
@@ -42,8 +52,8 @@ class TextTokenizer:
             corpus: Sentences and action words.
             vocab_size: At most 4096, marks and the 256 bytes included.
         """
-        if not 320 <= vocab_size <= 4096:
-            raise WorldsimError(f"vocab_size={vocab_size} is out of range: use 320 to 4096")
+        if not 384 <= vocab_size <= 4096:
+            raise WorldsimError(f"vocab_size={vocab_size} is out of range: use 384 to 4096")
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
@@ -55,6 +65,7 @@ class TextTokenizer:
         tokenizer.decoder = decoders.ByteLevel()
         marks = [PAD, BEGIN, FRAME, FRAME_END]
         marks += [_answer(value, end) for end in (False, True) for value in REWARD_BINS]
+        marks += [*TALK, *map(_depth, DEPTHS)]
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=marks,
@@ -90,6 +101,26 @@ class TextTokenizer:
         nearest = min(range(len(REWARD_BINS)), key=lambda i: abs(REWARD_BINS[i] - reward))
         return self._answers[int(end)][nearest]
 
+    def mark(self, name: str) -> int:
+        """Return the id of one of the marks `TALK`.
+
+        Raises:
+            WorldsimError: The tokenizer is older than that mark.
+        """
+        index = self._marks[name]
+        if index is None:
+            raise WorldsimError(
+                f"this checkpoint knows no {name}: it was trained before frames could be asked "
+                "about; train one on newly collected data"
+            )
+        return index
+
+    @property
+    def depth_ids(self) -> list[int]:
+        """Ids of the distances `DEPTHS`."""
+        self.mark(DEPTH)
+        return [index for index in self._depths if index is not None]
+
     @property
     def answer_ids(self) -> list[int]:
         """Ids of all answers: reward bins without the end, then the same bins with it."""
@@ -124,6 +155,10 @@ class TextTokenizer:
 
 def _answer(value: float, end: bool) -> str:
     return f"<reward {value:+g}{' end' if end else ''}>"
+
+
+def _depth(metres: float) -> str:
+    return f"<{metres:g} m>"
 
 
 def _spaced(text: str) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from worldsim.sequence import IGNORE, PADDING, Example, Window, pack, say, simulate
+from worldsim.sequence import IGNORE, PADDING, Example, Window, pack, say, simulate, talk
 from worldsim.text import TextTokenizer
 
 WORDS = ["forward", "turn left", "stay"]
@@ -10,7 +10,7 @@ SENTENCES = ["go on", "go on", "turn round"]
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return TextTokenizer.train([*WORDS, *SENTENCES], 320)
+    return TextTokenizer.train([*WORDS, *SENTENCES], 384)
 
 
 @pytest.fixture
@@ -74,6 +74,20 @@ def test_a_sentence_is_said_once_at_the_beginning_of_its_stretch(window, tokeniz
         "F0", end, answers[0], *sentences[0], "F1", end, answers[1],
         "F2", end, answers[2], *sentences[2], "F3", end, answers[3],
     ]  # fmt: skip
+
+
+def test_a_talk_shows_frames_without_actions_and_only_what_is_said_is_learnt(window, tokenizer):
+    asked, said = [tokenizer.mark("<infer>")], tokenizer.encode("turn left")
+    example, end = talk(window, tokenizer, asked, said), tokenizer.mark("<end>")
+    mark, answers = tokenizer.frame_end, window.answers
+    assert layout(example, tokenizer) == [
+        "F0", mark, answers[0], "F1", mark, answers[1], "F2", mark, answers[2],
+        "F3", mark, answers[3], *asked, *said, end,
+    ]  # fmt: skip
+    assert example.text_time[-len(said) - 1 :] == [3] * (len(said) + 1)
+    assert example.text_index[-1] == 3 + len(said)
+    assert example.targets[-len(said) - 2 :] == [*said, end, IGNORE]
+    assert example.targets[-len(said) - 4 : -len(said) - 2] == [IGNORE] * 2
 
 
 def test_a_prompt_stands_before_the_first_frame(window, tokenizer):

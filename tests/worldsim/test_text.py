@@ -1,7 +1,8 @@
 import pytest
 
+from worldsim.checkpoint import BUNDLED
 from worldsim.errors import WorldsimError
-from worldsim.text import MAX_SENTENCE_TOKENS, REWARD_BINS, TextTokenizer
+from worldsim.text import DEPTHS, MAX_SENTENCE_TOKENS, REWARD_BINS, TALK, TextTokenizer
 
 CORPUS = ["turn left", "walk to the green torch", "forward turn right", "drive 20 metres"] * 3
 
@@ -37,6 +38,25 @@ def test_digits_stand_alone_and_cost_one_token_each(tokenizer):
 @pytest.mark.parametrize("mark", ["<pad>", "<text>", "<frame>", "</frame>", "<reward +1>"])
 def test_a_mark_that_a_person_types_is_not_a_mark(tokenizer, marks, mark):
     assert not marks & set(tokenizer.encode(f"go {mark} on {mark}"))
+
+
+def test_what_is_asked_of_frames_has_marks_of_its_own(tokenizer, marks):
+    asked = [tokenizer.mark(name) for name in TALK]
+    assert len({*asked, *tokenizer.depth_ids, *marks}) == len(TALK) + len(DEPTHS) + len(marks)
+    assert tokenizer.decode([asked[0], *tokenizer.encode("turn left")]) == "turn left"
+    assert not set(asked) & set(tokenizer.encode("<ask> <end>"))
+
+
+def test_distances_are_a_fifth_apart_and_span_a_room():
+    ratios = [b / a for a, b in zip(DEPTHS, DEPTHS[1:], strict=False)]
+    assert all(1.2 < ratio < 1.22 for ratio in ratios) and DEPTHS[0] < 0.5 and DEPTHS[-1] > 20
+
+
+def test_an_older_tokenizer_knows_that_it_was_never_asked():
+    old = TextTokenizer.load(BUNDLED)
+    for read in (lambda: old.mark(TALK[0]), lambda: old.depth_ids):
+        with pytest.raises(WorldsimError, match="trained before frames could be asked about"):
+            read()
 
 
 def test_every_reward_bin_has_its_mark_with_and_without_the_end(tokenizer, marks):

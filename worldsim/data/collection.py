@@ -62,7 +62,8 @@ class Collection:
         """Everything that is said in the datasets and of their worlds, some of it twice."""
         tasks = [task for dataset in self.datasets for task in dataset.tasks]
         specs = self.worlds.values()
-        return [*(a for s in specs for a in s.actions), *tasks, *(s.description for s in specs)]
+        words = [text for spec in specs for text in (*spec.actions, *spec.things)]
+        return [*words, *tasks, *(spec.description for spec in specs)]
 
     def __len__(self) -> int:
         """Return the number of episodes."""

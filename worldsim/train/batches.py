@@ -7,7 +7,7 @@ killed one would have seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from worldsim.objective import Batch
 from worldsim.sequence import Example, Rows, Window, pack, say, simulate
 from worldsim.text import TextTokenizer
 from worldsim.train.latents import Track
+from worldsim.train.talks import Talks
 
 CONTEXT = 4  # real frames that a dream begins with
 
@@ -53,6 +54,7 @@ class BatchConfig:
             of its action to the power of minus this; 0 makes every place equally likely.
         shares: How often windows are of each world, by its name; where it is left out, as often
             as the data has them.
+        talk_share: Share of rows that ask something of short clips instead, see `talks.Talks`.
         dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
         dream_depth: Steps that a dream goes on.
         dream_lanes: Dreams side by side, for rows to choose from.
@@ -74,6 +76,7 @@ class BatchConfig:
     base_level: float = 0.02
     balance: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
+    talk_share: float = 0.0
     dream_share: float = 0.5
     dream_depth: int = 24
     dream_lanes: int = 24
@@ -92,10 +95,12 @@ class Batches:
         descriptions: Mapping[str, str],
         config: BatchConfig,
         seed: int,
+        things: Mapping[str, Sequence[str]] | None = None,
     ):
         """Keep references; refuse data whose episodes are all shorter than a window.
 
-        `descriptions` has a sentence about each world, by its name: the prompts.
+        `descriptions` has a sentence about each world, by its name: the prompts; `things` what
+        may be asked after in each.
         """
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
         self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
@@ -115,6 +120,7 @@ class Batches:
         self._ends = np.cumsum(starts)
         self._chances = np.cumsum(self._rarity())
         prompts = {world: tokenizer.encode(text) for world, text in descriptions.items()}
+        self.talks = Talks(latents, tokenizer, things or {})
         self._prompts = {w: p for w, p in prompts.items() if len(p) < config.text_length // 2}
 
     def __call__(self, step: int) -> Batch:
@@ -130,8 +136,10 @@ class Batches:
             (lanes[k].track, lanes[k].first + first)
             for k, first in zip(chosen, firsts, strict=True)
         ]
-        places += [self._place(rng) for _ in range(config.rows - dreams)]
+        talks = round(config.talk_share * config.rows)
+        places += [self._place(rng) for _ in range(config.rows - dreams - talks)]
         examples = [self._example(*place, rng) for place in places]
+        examples += self._talks(talks, rng)
         rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
         follows = np.isin(rows.frame_doc, range(dreams))
         lane, begun = (
@@ -198,6 +206,12 @@ class Batches:
         prompted = rng.random() < config.prompt_share
         prompt = self._prompts.get(track.world, ()) if prompted else ()
         return simulate(window, self.tokenizer, config.text_length, keep, prompt)
+
+    def _talks(self, rows: int, rng: np.random.Generator) -> list[Example]:
+        """Ask after as many clips as rows have room for; what is left over is dropped."""
+        wanted = rows * self.config.window
+        asked = (self.talks(*self._place(rng), rng) for _ in range(wanted))
+        return [example for example in asked if example]
 
     def _rarity(self) -> np.ndarray:
         """Weigh every place at which a window may begin."""

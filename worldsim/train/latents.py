@@ -5,6 +5,7 @@ The cache lies in the run folder as one flat array; it is written once and read 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,10 @@ class Track:
         stretch: Numbers that change where a new sentence begins.
         answers: Reward and end of every frame.
         world: Name of its world.
+        metres: Length of the unit of its poses.
+        pose: ``(frames, 3)``, or None.
+        facts: JSON of what each frame shows, or None.
+        depth: uint16 ``(frames, DEPTH_SIDE, DEPTH_SIDE)`` centimetres, or None.
     """
 
     start: int
@@ -38,6 +43,10 @@ class Track:
     stretch: list[int]
     answers: list[int]
     world: str = ""
+    metres: float = 1.0
+    pose: np.ndarray | None = None
+    facts: list[str] | None = None
+    depth: np.ndarray | None = None
 
     def window(self, latents: np.ndarray, first: int, steps: int) -> Window:
         """Cut `steps` steps beginning at frame `first`."""
@@ -100,7 +109,7 @@ def read_tracks(dataset: Collection, tokenizer: TextTokenizer) -> list[Track]:
     sentence_ids: dict[str, list[int]] = {"": []}
     tracks, start = [], 0
     for index in tqdm(range(len(dataset)), desc="read", unit="episode"):
-        steps, world = dataset.load_steps(index), dataset.spec(index).name
+        steps, spec = dataset.load_steps(index), dataset.spec(index)
         for text in set(steps.texts) - sentence_ids.keys():
             sentence_ids[text] = tokenizer.encode(text)
         ends = [False] * (len(steps.rewards) - 1) + [steps.terminated]
@@ -108,12 +117,17 @@ def read_tracks(dataset: Collection, tokenizer: TextTokenizer) -> list[Track]:
         tracks.append(
             Track(
                 start=start,
-                actions=[action_ids[world][a] for a in steps.actions],
+                actions=[action_ids[spec.name][a] for a in steps.actions],
                 sentences=[sentence_ids[text] for text in steps.texts],
                 stretch=_stretches(steps.texts),
                 answers=[tokenizer.reward_id(0.0)]
                 + [tokenizer.reward_id(r, e) for r, e in zip(rewards, ends, strict=True)],
-                world=world,
+                world=spec.name,
+                metres=spec.metres_per_unit,
+                pose=steps.pose,
+                # Text takes a tenth of the room that dictionaries do.
+                facts=None if steps.facts is None else [json.dumps(f) for f in steps.facts],
+                depth=steps.depth,
             )
         )
         start += len(steps.rewards) + 1

@@ -10,6 +10,7 @@ from worldsim.checkpoint import Checkpoint, RolloutConfig, load_codec, save_code
 from worldsim.codec import Codec, make_codec
 from worldsim.data import Collection
 from worldsim.errors import WorldsimError
+from worldsim.grammar import every_phrase
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
 from worldsim.text import TextTokenizer
@@ -97,7 +98,8 @@ def train(config: TrainConfig) -> None:
     latents = encode_dataset(dataset, codec, run.path / "latents.npy")
     tracks = read_tracks(dataset, tokenizer)
     descriptions = {name: spec.description for name, spec in dataset.worlds.items()}
-    batches = Batches(latents, tracks, tokenizer, descriptions, config.batch, config.seed)
+    things = {name: spec.things for name, spec in dataset.worlds.items()}
+    batches = Batches(latents, tracks, tokenizer, descriptions, config.batch, config.seed, things)
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
     network.fit_surprise(batches.sample_latents(num=128))
@@ -163,7 +165,9 @@ def _tokenizer(config: TrainConfig, dataset: Collection, run: RunFolder) -> Text
         if config.init_from:
             tokenizer = Checkpoint.load(config.init_from).tokenizer
         else:
-            tokenizer = TextTokenizer.train(dataset.sentences, config.model.vocab_size)
+            tokenizer = TextTokenizer.train(
+                [*dataset.sentences, *every_phrase()], config.model.vocab_size
+            )
         tokenizer.save(run.path)
     return TextTokenizer.load(run.path)
 

@@ -17,7 +17,7 @@ LENGTHS = (4, 9, 3)  # steps of the episodes; the last is too short for a window
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 320)
+    return TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 384)
 
 
 def make(tokenizer, seed=0, **changes):
@@ -162,6 +162,18 @@ def test_a_window_is_prompted_with_the_description_of_its_own_world(tokenizer):
         for row in range(4):
             prompt = "go on" if batch.latents[row, 0, 0, 0, 0] == 0 else "a small maze"
             assert words(batch, tokenizer, row).startswith(prompt)
+
+
+def test_rows_of_talk_show_short_clips_and_say_something_of_them(tokenizer):
+    batches = make(tokenizer, talk_share=0.5, say_share=0.0)
+    for step in range(10):
+        batch = batches(step)
+        infer = [row for row in range(4) if tokenizer.mark("<infer>") in batch.text_ids[row]]
+        assert set(infer) <= {2, 3} and len(set(batch.frame_doc[0].tolist())) == 1
+        for row in infer:
+            docs = batch.frame_doc[row][batch.frame_doc[row] != PADDING].tolist()
+            assert all(docs.count(doc) == 2 for doc in docs)
+    assert infer  # with nothing else to say, one of five kinds
 
 
 def words(batch, tokenizer, row):

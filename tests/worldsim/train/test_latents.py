@@ -37,7 +37,7 @@ def test_a_kill_while_encoding_leaves_nothing_half_done(data, tmp_path):
 
 def test_tracks_hold_words_sentences_and_answers_at_their_steps(data):
     dataset = Collection(data)
-    tokenizer = TextTokenizer.train([*dataset.datasets[0].spec.actions, "go on", "look left"], 320)
+    tokenizer = TextTokenizer.train([*dataset.datasets[0].spec.actions, "go on", "look left"], 384)
     tracks = read_tracks(dataset, tokenizer)
     assert [track.start for track in tracks] == [0, 41, 82, 123]
     for index, track in enumerate(tracks):
@@ -54,7 +54,7 @@ def test_tracks_hold_words_sentences_and_answers_at_their_steps(data):
 
 def test_a_window_is_a_stretch_of_frames_with_what_lies_between(data, tmp_path):
     dataset = Collection(data)
-    tokenizer = TextTokenizer.train([*dataset.datasets[0].spec.actions, "go on", "look left"], 320)
+    tokenizer = TextTokenizer.train([*dataset.datasets[0].spec.actions, "go on", "look left"], 384)
     track = read_tracks(dataset, tokenizer)[1]
     latents = encode_dataset(dataset, make_codec(), tmp_path / "latents.npy")
     window = track.window(latents, first=18, steps=5)
