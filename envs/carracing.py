@@ -40,6 +40,7 @@ CARRACING = WorldSpec(
     steps_per_second=STEPS_PER_SECOND,
     description="A race car seen from above on a winding road through grass.",
     phrases=of_actions(PHRASES, ACTIONS),
+    credits="CarRacing of Gymnasium (MIT).",
 )
 COLOURS = ("plain", "painted", "mixed")
 # As a person's keys: full lock and full throttle; brakes that do not block the wheels.

@@ -20,7 +20,7 @@ import numpy as np
 import envs  # noqa: F401  (registers the worlds)
 from envs.crew import Crew
 from envs.sight import coarse_depth
-from envs.worlds import Explorer, find_world, make_explorer, make_world, world_spec
+from envs.worlds import WORLDS, Explorer, find_world, make_explorer, make_world, world_spec
 from worldsim.data import Dataset, DatasetWriter, Episode
 from worldsim.errors import WorldsimError
 
@@ -29,9 +29,10 @@ from worldsim.errors import WorldsimError
 class CollectConfig:
     """What to collect, how much, where to."""
 
-    world: str = "doom"
-    path: str = ""  # data/<world> where it is left out
-    num_frames: int = 200_000  # steps in all, including those already at `path`
+    world: str = "doom"  # several with commas, or all
+    path: str = ""  # data/<world> where it is left out; of several worlds, the folder of theirs
+    num_frames: int = 200_000  # steps of all worlds, including those already at `path`
+    shares: dict[str, float] = field(default_factory=dict)  # of several worlds; equal, by default
     split: str = "train"  # or heldout
     max_steps: int = 256  # of one episode
     image_size: int = 64
@@ -65,10 +66,39 @@ def collect(cfg: CollectConfig) -> int:
 
 
 def main(cfg: CollectConfig) -> int | None:
-    """Collect a dataset of exploring play from a real simulator."""
-    episodes = collect(cfg)
-    print(f"{_path(cfg)}: {episodes} episodes")
+    """Collect a dataset of exploring play from each of some real simulators."""
+    parts = one_world_each(cfg)
+    for part in parts:
+        _check(part)
+    for part in parts:
+        episodes = collect(part)
+        print(f"{_path(part)}: {episodes} episodes")
     return None
+
+
+def one_world_each(cfg: CollectConfig) -> list[CollectConfig]:
+    """Split a collection of several worlds into one for each.
+
+    Raises:
+        WorldsimError: The shares are not one above 0 for each world.
+    """
+    names = list(WORLDS) if cfg.world == "all" else [name.strip() for name in cfg.world.split(",")]
+    shares = cfg.shares or dict.fromkeys(names, 1.0)
+    if shares.keys() != set(names) or min(shares.values()) <= 0:
+        raise WorldsimError(f"shares={shares} are not one above 0 for each of {', '.join(names)}")
+    if len(names) == 1:
+        return [replace(cfg, world=names[0], shares={})]
+    total = sum(shares.values())
+    return [
+        replace(
+            cfg,
+            world=name,
+            path=str(Path(cfg.path or "data") / name),
+            num_frames=round(cfg.num_frames * shares[name] / total),
+            shares={},
+        )
+        for name in names
+    ]
 
 
 def episode_seed(seed: int, number: int) -> int:

@@ -54,6 +54,7 @@ DOOM = WorldSpec(
     description="Walking through mazes and halls with textured walls, torches, keys and columns.",
     phrases=of_actions(PHRASES, ACTIONS),
     heldout_sources=[f"freedoom2-{name}" for name in MAPS["heldout"]],
+    credits="ViZDoom (MIT) with Freedoom's maps, textures and sprites (BSD-3-Clause).",
     things=sorted({kind.words for kind in NAMED.values()}),
     metres_per_unit=0.025,  # so the player is 1.4 m tall and 0.8 m wide
 )

@@ -47,6 +47,7 @@ ROOMS = WorldSpec(
     steps_per_second=STEPS_PER_SECOND,
     description="Walking through plain rooms and mazes with boxes, balls, keys and furniture.",
     phrases=of_actions(PHRASES, ACTIONS),
+    credits="MiniWorld with its textures and meshes (Apache-2.0).",
     things=list(THINGS),
 )
 PLACES = ("maze", "furnished", "mixed")

@@ -43,6 +43,7 @@ class WorldSpec:
             "unseen": [...]}}``; the unseen ones are kept out of every dataset.
         heldout_sources: Names of the maps kept out of training.
         metres_per_unit: Length of one unit of a pose.
+        credits: Where its pictures come from, and under which licences.
         things: What may stand about in training places, such as "red box".
     """
 
@@ -54,6 +55,7 @@ class WorldSpec:
     phrases: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     heldout_sources: list[str] = field(default_factory=list)
     metres_per_unit: float = 1.0
+    credits: str = ""
     things: list[str] = field(default_factory=list)
 
     def action_text(self, index: int) -> str:

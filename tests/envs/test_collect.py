@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from envs import crew as crew_module
-from envs.collect import CollectConfig, collect, episode_seed, play_episode
+from envs.collect import (
+    CollectConfig,
+    collect,
+    episode_seed,
+    main,
+    one_world_each,
+    play_episode,
+)
 from envs.crew import Crew
-from envs.worlds import find_world, make_explorer, make_world
+from envs.worlds import WORLDS, find_world, make_explorer, make_world
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 
@@ -129,6 +136,46 @@ def test_a_killed_collection_keeps_its_episodes_and_resumes_where_it_was(tmp_pat
     assert after[: len(before)] == before and len(after) > len(before)
     assert len(set(after)) == len(after)
     assert set(after) <= {episode_seed(0, n) for n in range(len(after) + 3)}
+
+
+def test_several_worlds_share_the_frames_each_in_a_folder_of_its_own():
+    cfg = CollectConfig(world="doom, rooms", num_frames=900, shares={"doom": 2, "rooms": 1})
+    parts = one_world_each(cfg)
+    assert [(p.world, p.path, p.num_frames) for p in parts] == [
+        ("doom", "data/doom", 600),
+        ("rooms", "data/rooms", 300),
+    ]
+    assert [p.world for p in one_world_each(CollectConfig(world="all"))] == list(WORLDS)
+    (alone,) = one_world_each(CollectConfig(world="rooms", path="here"))
+    assert (alone.path, alone.num_frames) == ("here", 200_000)
+
+
+@pytest.mark.parametrize("shares", [{"doom": 1.0}, {"doom": 1.0, "rooms": 0.0}, {"moon": 1.0}])
+def test_shares_are_one_for_each_world(shares):
+    with pytest.raises(WorldsimError, match="shares=.*one above 0 for each of doom, rooms"):
+        one_world_each(CollectConfig(world="doom,rooms", shares=shares))
+
+
+def test_one_command_collects_several_worlds(tmp_path):
+    pytest.importorskip("vizdoom")
+    pytest.importorskip("Box2D")
+    main(
+        CollectConfig(
+            world="carracing,doom",
+            path=str(tmp_path),
+            num_frames=80,
+            max_steps=40,
+            image_size=32,
+            num_workers=1,
+        )
+    )
+    found = {path.name: Dataset(path) for path in tmp_path.iterdir()}
+    assert {name: data.spec.name for name, data in found.items()} == {
+        "carracing": "carracing",
+        "doom": "doom",
+    }
+    assert all(sum(e.length - 1 for e in data.episodes) >= 40 for data in found.values())
+    assert "MIT" in found["doom"].spec.credits
 
 
 @pytest.mark.parametrize(

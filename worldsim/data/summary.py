@@ -71,6 +71,7 @@ def count(dataset: Dataset) -> dict[str, Any]:
     sources = Counter(info.source for info in dataset.episodes)
     return {
         "world": dataset.spec.name,
+        "credits": dataset.spec.credits,
         "image_size": dataset.image_size,
         "fps": dataset.fps,
         "episodes": len(dataset),
@@ -94,6 +95,7 @@ def as_text(numbers: dict[str, Any], num_sentences: int) -> str:
     size = numbers["image_size"]
     lines = [
         f"world      {numbers['world']}, {size}×{size}, {numbers['fps']} steps/s",
+        f"credits    {numbers['credits'] or 'unknown'}",
         f"episodes   {numbers['episodes']} ({numbers['terminated']} ended by the world)",
         f"frames     {numbers['frames']} ({numbers['hours']:.2f} h, "
         f"{numbers['mebibytes']:.1f} MiB of video)",
