@@ -37,6 +37,7 @@ VERBS = {
     "train": Verb("worldsim.train.program", "TrainConfig", "train", "train a model on a dataset"),
     "eval": Verb("worldsim.evaluate.program", "EvalConfig", "evaluate", "measure how good it is"),
     "bench": Verb("worldsim.bench", "BenchConfig", "bench", "measure how fast it is"),
+    "ask": Verb("worldsim.ask", "AskConfig", "ask", "ask about a picture", "image"),
     "doctor": Verb("worldsim.doctor", "DoctorConfig", "doctor", "say what this machine can do"),
     "assets": Verb("worldsim.assets", "AssetsConfig", "main", "fetch the LPIPS weights, once"),
 }
