@@ -138,6 +138,9 @@ class Walker:
         assert maze is not None
         here, exit_cell = maze.cell_at(self._x * self.unit, self._y * self.unit), maze.exit_cell
         free = [cell for cell in maze.cells if cell not in (here, exit_cell)]
+        if not free:  # two cells, and one is the exit's
+            yield from self._roam()
+            return
         goal = free[int(self.rng.integers(len(free)))]
         last = None
         pickups = [thing for thing in maze.things[1:] if thing.kind.pickup]

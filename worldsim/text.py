@@ -116,6 +116,11 @@ class TextTokenizer:
         return index
 
     @property
+    def can_talk(self) -> bool:
+        """Whether there are marks for questions; older tokenizers have none."""
+        return None not in self._marks.values()
+
+    @property
     def depth_ids(self) -> list[int]:
         """Ids of the distances `DEPTHS`."""
         self.mark(DEPTH)

@@ -6,6 +6,8 @@ import pytest
 from envs.collect import play_episode
 from envs.doom import DOOM
 from envs.doom_map import make_maze
+from envs.doom_style import SPHERE
+from envs.grid import Grid, Thing
 from envs.walk_sight import best_bearing, room_ahead
 from envs.walk_words import PHRASES
 from envs.worlds import make_explorer, make_world
@@ -59,6 +61,15 @@ def test_every_combination_of_keys_occurs():
 def test_the_same_randomness_gives_the_same_walk():
     assert wander(OpenField(), 3, 300) == wander(OpenField(), 3, 300)
     assert wander(OpenField(), 3, 300) != wander(OpenField(), 4, 300)
+
+
+def test_where_there_is_no_other_cell_it_roams():
+    grid = Grid(2, 1, 160.0, 16.0, links={(0, 0): [(1, 0)], (1, 0): [(0, 0)]})
+    grid.things = [Thing(SPHERE, *grid.centre((1, 0)))]
+    world, explorer = OpenField(), make_explorer("doom", np.random.default_rng(0))
+    explorer.reset(world.info, grid)
+    for _ in range(300):
+        world.step(explorer.act(world.info)[0])
 
 
 def test_in_front_of_a_wall_it_does_not_stare():

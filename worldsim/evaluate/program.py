@@ -10,21 +10,24 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from worldsim import provenance
+from worldsim.checkpoint import Checkpoint
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.evaluate.clips import Dreamer, dream
 from worldsim.evaluate.control import measure_control, measure_shuffle_ratio
 from worldsim.evaluate.drift import measure_drift
 from worldsim.evaluate.prepare import find_judge, find_windows, join, load_groups
+from worldsim.evaluate.reading import Answers, load_sights, measure_reading
 from worldsim.evaluate.report import Pictures, write_report
 from worldsim.evaluate.sentences import measure_sentences
 from worldsim.evaluate.summary import summary
 from worldsim.evaluate.video import measure_video, shuffled_rows
 from worldsim.judge_training import JudgeConfig
 from worldsim.metrics import LPIPS
+from worldsim.reader import Reader
 from worldsim.simulator import Simulator
 
-PARTS = ("video", "control", "shuffle", "sentences", "drift")
+PARTS = ("video", "control", "shuffle", "sentences", "drift", "reading")
 
 
 @dataclass
@@ -38,7 +41,8 @@ class EvalConfig:
             `data` that the index leaves free.
         checkpoint: Checkpoint folder; empty: the bundled one.
         out: JSON file to write; the report lies beside it in a folder of the same name.
-        parts: What to measure: video, control, shuffle, sentences, drift.
+        parts: What to measure: video, control, shuffle, sentences, drift, reading. The last is
+            left out where the checkpoint never learnt to answer.
         num_windows: Places a group that are looked at, at most 128; fewer are faster and noisier.
         context: Real frames the model is shown before it dreams.
         horizons: Steps ahead at which frames are compared.
@@ -50,6 +54,7 @@ class EvalConfig:
         drift_starts: Number of the long dreams.
         sentence_starts: Places at which each sentence is tried.
         num_phrases: Phrases an action, of the seen and of the unseen each.
+        num_readings: Frames that the model is asked about.
         num_envs: Dreams computed together.
         device: Where to compute, such as cpu or cuda; empty: the simulator's choice.
         seed: Seed of everything random.
@@ -71,6 +76,7 @@ class EvalConfig:
     drift_starts: int = 8
     sentence_starts: int = 4
     num_phrases: int = 2
+    num_readings: int = 48
     num_envs: int = 16
     device: str = ""
     seed: int = 0
@@ -89,17 +95,30 @@ def evaluate(cfg: EvalConfig) -> None:
             f"'{cfg.data}' is of the world '{dataset.spec.name}', the checkpoint knows "
             f"{', '.join(simulator.worlds)}: evaluate on a dataset of one of these"
         )
-    result = Evaluation(cfg, dataset, simulator).run()
+    result = Evaluation(cfg, dataset, simulator, _reader(cfg)).run()
     print(summary(result, dataset.spec.name))
     print(f"wrote {cfg.out} and {Path(cfg.out).with_suffix('')}/report.html")
+
+
+def _reader(cfg: EvalConfig) -> Reader | None:
+    """Load the model as one that answers, unless it cannot."""
+    if "reading" not in cfg.parts:
+        return None
+    checkpoint = Checkpoint.load(cfg.checkpoint or None)
+    if checkpoint.tokenizer.can_talk:
+        return Reader(checkpoint, cfg.device or "cpu")
+    print("no reading: this checkpoint was trained before frames could be asked about")
+    return None
 
 
 class Evaluation:
     """One run: everything loaded, the rollouts that several parts look at, and the numbers."""
 
-    def __init__(self, cfg: EvalConfig, dataset: Dataset, simulator: Dreamer) -> None:
+    def __init__(
+        self, cfg: EvalConfig, dataset: Dataset, simulator: Dreamer, reader: Answers | None = None
+    ) -> None:
         """Load clips and judge, and dream once from every clip."""
-        self.cfg, self.dataset, self.simulator = cfg, dataset, simulator
+        self.cfg, self.dataset, self.simulator, self.reader = cfg, dataset, simulator, reader
         horizon = max(cfg.horizons)
         heldout = [*cfg.heldout_maps, *dataset.spec.heldout_sources]
         index = find_windows(dataset, cfg.train_data, heldout, cfg.context, horizon)
@@ -128,7 +147,8 @@ class Evaluation:
         about = provenance.meta(cfg.seed, cfg.data, self.simulator.weights_id)
         about |= {"context": cfg.context, "parts": []}
         result: dict[str, Any] = {"worlds": {name: self.world}, "meta": about}
-        for part in tqdm([part for part in PARTS if part in cfg.parts], desc="eval"):
+        possible = [part for part in PARTS if part != "reading" or self.reader]
+        for part in tqdm([part for part in possible if part in cfg.parts], desc="eval"):
             getattr(self, f"_{part}")()
             about["parts"].append(part)
             provenance.write_json(Path(cfg.out), result)
@@ -173,6 +193,12 @@ class Evaluation:
             self.simulator, self.dataset, self.clips, cfg.drift_steps, cfg.drift_starts, cfg.seed
         )
 
+    def _reading(self) -> None:
+        assert self.reader is not None
+        cfg = self.cfg
+        sights = load_sights(self.dataset, cfg.num_readings, self.reader.size, cfg.seed)
+        self.world["reading"] = measure_reading(self.reader, self.dataset.spec, sights, cfg.seed)
+
 
 def check(cfg: EvalConfig) -> None:
     """Refuse values that make no sense before anything is loaded."""
@@ -181,7 +207,14 @@ def check(cfg: EvalConfig) -> None:
             raise WorldsimError(f"unknown part '{part}': use {', '.join(PARTS)}")
     if not cfg.horizons or min(cfg.horizons) < 1:
         raise WorldsimError(f"horizons={cfg.horizons}: use steps of 1 or more, such as [1,4,16,32]")
-    for name in ("num_windows", "drift_steps", "drift_starts", "sentence_starts", "num_envs"):
+    for name in (
+        "num_windows",
+        "drift_steps",
+        "drift_starts",
+        "sentence_starts",
+        "num_envs",
+        "num_readings",
+    ):
         if getattr(cfg, name) < 1:
             raise WorldsimError(f"{name}={getattr(cfg, name)} is too small: use 1 or more")
     if cfg.context < 3:

@@ -37,4 +37,28 @@ def summary(result: dict[str, Any], world: str) -> str:
             f"drift: {row['inside']:.3f} of frames inside the real range "
             f"(real frames: {row['inside_real']:.3f}) over {row['steps']} steps"
         )
+    lines += _read(found.get("reading", {}))
     return "\n".join(lines)
+
+
+def _read(found: dict[str, Any]) -> list[str]:
+    """Return what the model says of frames, beside one who never looks."""
+    lines = []
+    if "infer" in found:
+        row = found["infer"]
+        lines.append(f"infer: {row['model']:.3f} of the actions (blind {row['blind']:.3f})")
+    if "ask" in found:
+        row = found["ask"]
+        lines.append(
+            f"ask: {row['seen']:.3f} of the answers, {row['unseen']:.3f} in unseen words "
+            f"(blind {row['blind']:.3f})"
+        )
+    if "describe" in found:
+        row = found["describe"]
+        lines.append(f"describe: precision {row['precision']:.3f}, recall {row['recall']:.3f}")
+    for name in ("depth", "pose"):
+        if name in found:
+            model, blind = found[name]["model"], found[name]["blind"]
+            parts = [f"{key} {model[key]:.3f} (blind {blind[key]:.3f})" for key in model]
+            lines.append(f"{name}: " + ", ".join(parts))
+    return lines

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from tests.worldsim.data.episodes import SIZE, SPEC, make_episode
+from worldsim.data import Dataset, DatasetWriter
+from worldsim.data.episode import DEPTH_SIDE
+from worldsim.evaluate.reading import load_sights, measure_reading
+from worldsim.evaluate.summary import summary
+from worldsim.grammar import questions, words
+from worldsim.grammar_words import QUESTIONS
+
+THINGS = [
+    {"name": "box", "colour": "red", "bearing": 2, "distance": 1.2},
+    {"name": "ball", "colour": "blue", "bearing": 30, "distance": 3.6},
+]
+
+
+@pytest.fixture(scope="module")
+def sights(tmp_path_factory):
+    path, rng = tmp_path_factory.mktemp("reading") / "d", np.random.default_rng(0)
+    with DatasetWriter(path, SPEC, SIZE) as writer:
+        for seed in range(6):
+            depth = rng.integers(40, 900, (13, DEPTH_SIDE, DEPTH_SIDE)).astype(np.uint16)
+            facts = [{"things": THINGS[: (seed + k) % 3]} for k in range(13)]
+            writer.append(make_episode(12, seed, facts=facts, depth=depth))
+    return load_sights(Dataset(path), 12, SIZE, 0)
+
+
+class Knowing:
+    """A reader that looks the answers up; `deaf` to phrasings it has not seen."""
+
+    size = SIZE
+
+    def __init__(self, sights, deaf=False):
+        self._of = {sight.before.tobytes(): sight for sight in sights}
+        self.deaf = deaf
+
+    def infer_action(self, before, after, world):
+        return self._of[before.tobytes()].action
+
+    def describe(self, frame):
+        things = self._of[frame.tobytes()].facts["things"]
+        return "you see " + " and ".join(f"a {words(thing)} ahead" for thing in things)
+
+    def ask(self, frame, question):
+        facts = self._of[frame.tobytes()].facts
+        for asked in questions(facts, ["cone", "tree"]):
+            phrases = QUESTIONS[asked.kind]
+            known = phrases.seen if self.deaf else (*phrases.seen, *phrases.unseen)
+            gaps = {"thing": asked.thing, "name": asked.thing}
+            if question in [phrase.format(**gaps) for phrase in known]:
+                return asked.answer
+        return "no"  # of what is not there
+
+    def pose(self, before, after):
+        return self._of[before.tobytes()].motion
+
+    def depth(self, frame):
+        depth = self._of[frame.tobytes()].depth
+        return depth.reshape(8, 2, 8, 2).mean((1, 3)) / 100
+
+
+class Blind(Knowing):
+    """Says the same of every frame."""
+
+    def infer_action(self, before, after, world):
+        return "stay"
+
+    def describe(self, frame):
+        return "there is a green cone ahead"
+
+    def ask(self, frame, question):
+        return "nothing"
+
+    def pose(self, before, after):
+        return None
+
+    def depth(self, frame):
+        return np.full((8, 8), 2.0)
+
+
+def measure(reader, sights):
+    return measure_reading(reader, SPEC, sights)
+
+
+def test_who_knows_the_truth_gets_full_marks_and_beats_who_never_looks(sights):
+    found = measure(Knowing(sights), sights)
+    assert found["infer"]["model"] == 1 > found["infer"]["blind"]
+    assert found["ask"]["seen"] == found["ask"]["unseen"] == 1 > found["ask"]["blind"]
+    assert (found["describe"]["precision"], found["describe"]["recall"]) == (1, 1)
+    assert found["depth"]["model"] == {"abs_rel": pytest.approx(0), "delta_1.25": 1}
+    assert found["depth"]["blind"]["abs_rel"] > 0.1
+    assert found["pose"]["model"] == {"metres": 0, "degrees": 0}
+    assert found["pose"]["blind"]["metres"] > 0.1
+
+
+def test_who_never_looks_is_no_better_than_blind(sights):
+    found = measure(Blind(sights), sights)
+    assert found["infer"]["model"] <= found["infer"]["blind"]
+    assert found["ask"]["seen"] <= found["ask"]["blind"]
+    assert found["describe"]["precision"] == found["describe"]["recall"] == 0
+    assert found["pose"]["model"] == found["pose"]["blind"]
+    assert found["depth"]["model"]["delta_1.25"] < 0.5
+
+
+def test_unseen_phrasings_are_counted_apart(sights):
+    found = measure(Knowing(sights, deaf=True), sights)
+    assert found["ask"]["seen"] == 1 and found["ask"]["unseen"] < 0.6
+
+
+def test_what_the_data_does_not_know_is_left_out(tmp_path):
+    with DatasetWriter(tmp_path, SPEC, SIZE) as writer:
+        writer.append(make_episode(12, pose=None))
+    sights = load_sights(Dataset(tmp_path), 3, SIZE, 0)
+    assert measure(Blind(sights), sights).keys() == {"infer"}
+
+
+def test_the_summary_says_it_all(sights):
+    text = summary({"worlds": {"toy": {"reading": measure(Knowing(sights), sights)}}}, "toy")
+    for name in ("infer: 1.000", "ask: 1.000", "describe: precision 1.000", "depth: abs", "pose:"):
+        assert name in text

@@ -1,0 +1,220 @@
+"""What the model says about real held-out frames, beside what the simulator knows.
+
+Every number stands beside that of somebody who never looks: who always gives the most frequent
+action or answer, the median depth of each part of the picture, or says that nothing moved.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from worldsim.data import Dataset
+from worldsim.data.episode import Facts
+from worldsim.evaluate.clips import resize
+from worldsim.grammar import questions, words
+from worldsim.pose_text import motion
+from worldsim.world import WorldSpec
+
+CLOSE = 1.25  # ratio within which a distance counts as right (the δ of depth estimation)
+
+
+class Answers(Protocol):
+    """The part of `worldsim.reader.Reader` that evaluation uses."""
+
+    size: int
+
+    def infer_action(self, before: np.ndarray, after: np.ndarray, world: str) -> str:
+        """Name the action between two frames."""
+
+    def describe(self, frame: np.ndarray) -> str:
+        """Describe a frame."""
+
+    def ask(self, frame: np.ndarray, question: str) -> str:
+        """Answer a question about a frame."""
+
+    def pose(self, before: np.ndarray, after: np.ndarray) -> tuple[float, ...] | None:
+        """Say how the eye moved."""
+
+    def depth(self, frame: np.ndarray) -> np.ndarray:
+        """Say how far away everything is."""
+
+
+@dataclass
+class Sight:
+    """Two frames, one after the other, and what is known of the first and between them."""
+
+    before: np.ndarray
+    after: np.ndarray
+    action: str
+    facts: Facts | None
+    motion: tuple[float, ...] | None
+    depth: np.ndarray | None  # centimetres
+
+
+def load_sights(dataset: Dataset, count: int, size: int, seed: int) -> list[Sight]:
+    """Draw pairs of frames from episodes spread over a dataset."""
+    rng, spec, sights = np.random.default_rng(seed), dataset.spec, []
+    for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
+        episode = dataset.load(int(index))
+        at = int(rng.integers(len(episode)))
+        before, after = resize(episode.frames[at : at + 2], size)
+        pose = episode.pose
+        sights.append(
+            Sight(
+                before,
+                after,
+                action=spec.action_text(int(episode.actions[at])),
+                facts=episode.facts[at] if episode.facts else None,
+                motion=None
+                if pose is None
+                else motion(pose[at], pose[at + 1], spec.metres_per_unit),
+                depth=None if episode.depth is None else episode.depth[at],
+            )
+        )
+    return sights
+
+
+def measure_reading(
+    reader: Answers, spec: WorldSpec, sights: list[Sight], seed: int = 0
+) -> dict[str, Any]:
+    """Return how much of what the model says is true.
+
+    Returns:
+        ``infer``, ``ask`` with seen and unseen phrasings, ``describe``, ``depth`` and ``pose``, as
+        far as the data knows the truth; a model's number, and the ``blind`` one.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, Any] = {"infer": _infer(reader, spec, sights)}
+    known = [sight for sight in sights if sight.facts is not None]
+    if known:
+        found["ask"] = _ask(reader, spec, known, rng)
+        if any("things" in sight.facts for sight in known if sight.facts):
+            found["describe"] = _describe(reader, known)
+    deep = [sight for sight in sights if sight.depth is not None]
+    if deep:
+        found["depth"] = _depth(reader, deep)
+    moved = [sight for sight in sights if sight.motion is not None]
+    if moved:
+        found["pose"] = _pose(reader, moved)
+    return found
+
+
+def _infer(reader: Answers, spec: WorldSpec, sights: list[Sight]) -> dict[str, Any]:
+    named = [
+        reader.infer_action(sight.before, sight.after, spec.name)
+        for sight in tqdm(sights, desc="infer", leave=False)
+    ]
+    true = [sight.action for sight in sights]
+    return {"model": _share(named, true), "blind": _majority(true), "count": len(true)}
+
+
+def _ask(
+    reader: Answers, spec: WorldSpec, sights: list[Sight], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Ask one question of each kind that a frame allows, in words seen and unseen."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for sight in tqdm(sights, desc="ask", leave=False):
+        absent = [spec.things[k] for k in rng.permutation(len(spec.things))]
+        possible = questions(sight.facts or {}, absent)
+        for kind in dict.fromkeys(question.kind for question in possible):
+            same = [question for question in possible if question.kind == kind]
+            question = same[int(rng.integers(len(same)))]
+            row = said.setdefault(kind, {"true": [], "seen": [], "unseen": []})
+            row["true"].append(question.answer)
+            for name in ("seen", "unseen"):
+                text = question.words(rng, unseen=name == "unseen")
+                row[name].append(reader.ask(sight.before, text))
+    kinds = {
+        kind: {
+            "seen": _share(row["seen"], row["true"]),
+            "unseen": _share(row["unseen"], row["true"]),
+            "blind": _majority(row["true"]),
+            "count": len(row["true"]),
+        }
+        for kind, row in said.items()
+    }
+    means = {
+        name: float(np.mean([row[name] for row in kinds.values()]))
+        for name in ("seen", "unseen", "blind")
+    }
+    return {**means, "kinds": kinds}
+
+
+def _describe(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
+    """Compare the things that a caption names with the nearest ones in sight."""
+    right = wrong = missed = 0
+    for sight in tqdm(sights, desc="describe", leave=False):
+        text = f" {reader.describe(sight.before)} "
+        things = [words(thing) for thing in (sight.facts or {}).get("things", [])]
+        named = text.count(" a ") if things or " a " in text else 0
+        hits = sum(f" a {thing} " in text for thing in dict.fromkeys(things[:3]))
+        right, wrong = right + hits, wrong + max(0, named - hits)
+        missed += max(0, len(set(things[:3])) - hits)
+    return {
+        "precision": right / max(1, right + wrong),
+        "recall": right / max(1, right + missed),
+        "count": len(sights),
+    }
+
+
+def _depth(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
+    said, true = [], []
+    for sight in tqdm(sights, desc="depth", leave=False):
+        assert sight.depth is not None
+        answer = reader.depth(sight.before)
+        part = len(sight.depth) // len(answer)
+        metres = sight.depth.reshape(len(answer), part, len(answer), part).mean((1, 3)) / 100
+        said.append(answer)
+        true.append(metres)
+    given, right = np.stack(said), np.stack(true)
+    blind = np.broadcast_to(np.median(right, axis=0), right.shape)
+    return {
+        "model": _depth_errors(given, right),
+        "blind": _depth_errors(blind, right),
+        "count": len(right),
+    }
+
+
+def _depth_errors(given: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    ratio = np.maximum(given / right, right / given)
+    return {
+        "abs_rel": float((np.abs(given - right) / right).mean()),
+        "delta_1.25": float((ratio < CLOSE).mean()),
+    }
+
+
+def _pose(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
+    """Compare motions; an answer that is none counts as standing still."""
+    said = np.array(
+        [
+            reader.pose(sight.before, sight.after) or (0.0, 0.0, 0.0)
+            for sight in tqdm(sights, desc="pose", leave=False)
+        ]
+    )
+    true = np.array([sight.motion for sight in sights])
+    return {
+        "model": _pose_errors(said, true),
+        "blind": _pose_errors(np.zeros_like(true), true),
+        "count": len(true),
+    }
+
+
+def _pose_errors(said: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    off = said - true
+    return {
+        "metres": float(np.hypot(off[:, 0], off[:, 1]).mean()),
+        "degrees": float(np.abs(off[:, 2]).mean()),
+    }
+
+
+def _share(said: list[str], true: list[str]) -> float:
+    return float(np.mean([a == b for a, b in zip(said, true, strict=True)]))
+
+
+def _majority(true: list[str]) -> float:
+    return Counter(true).most_common(1)[0][1] / len(true)
