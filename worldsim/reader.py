@@ -1,4 +1,4 @@
-"""The model's answers about frames: what happened, what is there, how far, how the eye moved.
+"""The model's answers about frames: what happened, what is there, how far, what to do.
 
 The same network as the simulator's, and the same memory; only what is read from it is text.
 """
@@ -81,13 +81,26 @@ class Reader:
         """Return which action of a world led from one frame to the next, the likeliest of all."""
         spec = self._spec(world)
         logits = self._see([before, after], [self.tokenizer.mark(INFER)])
-        state, place, end = self._rollout.state(), self._place, [self.tokenizer.mark(END)]
-        chances = []
-        for words in spec.actions:
-            self._rollout.load(state)
-            self._place = place
-            chances.append(self._likelihood(logits, [*self.tokenizer.encode(words), *end]))
-        return spec.actions[int(np.argmax(chances))]
+        return self._choose(spec, logits, self.tokenizer.mark(END))
+
+    @torch.inference_mode()
+    def act(
+        self, instruction: str, frames: Sequence[np.ndarray], actions: Sequence[str], world: str
+    ) -> str:
+        """Return the likeliest next action of a world for an instruction.
+
+        Args:
+            instruction: Such as "walk to the red box".
+            frames: What was seen up to now, K of them.
+            actions: The K - 1 actions between them, in words.
+            world: Whose actions there are to choose from.
+        """
+        spec, words = self._spec(world), self.tokenizer.encode_sentence(instruction)
+        if len(actions) != len(frames) - 1:
+            raise WorldsimError(f"{len(frames)} frames have {len(frames) - 1} actions between them")
+        done = [self.tokenizer.encode(spec.action_text(spec.action_index(a))) for a in actions]
+        logits = self._see(frames, [], done, words)
+        return self._choose(spec, logits, self.tokenizer.frame)
 
     @torch.inference_mode()
     def depth(self, frame: np.ndarray) -> np.ndarray:
@@ -112,15 +125,23 @@ class Reader:
             logits = self._go_on(token)
         return self.tokenizer.decode(said)
 
-    def _see(self, frames: Sequence[np.ndarray], asked: list[int]) -> Tensor:
+    def _see(
+        self,
+        frames: Sequence[np.ndarray],
+        asked: list[int],
+        actions: Sequence[list[int]] = (),
+        prompt: list[int] | None = None,
+    ) -> Tensor:
         """Take frames in and ask; return the logits of the first word to say, ``(vocab,)``."""
         images = np.stack([self._checked(frame) for frame in frames])
         device = self._lane.device
         latents = self.codec.encode(to_float(torch.from_numpy(images).to(device)))
         self._rollout.forget(self._lane)
+        if prompt:
+            self._rollout.read_prompt(self._lane, prompt)
         for k, latent in enumerate(latents):
             if k:
-                self._rollout.read_step(self._lane, [[]])
+                self._rollout.read_step(self._lane, [actions[k - 1] if actions else []])
             self._rollout.commit(self._lane, latent[None])
         self._place = FIRST_WORD + len(asked)
         return self._rollout.ask(self._lane, asked)[0]
@@ -130,6 +151,16 @@ class Reader:
         logits = self._rollout.go_on(self._lane, token, self._place)[0]
         self._place += 1
         return logits
+
+    def _choose(self, spec: WorldSpec, logits: Tensor, end: int) -> str:
+        """Return the action that is likeliest to be said, with what comes after it."""
+        state, place = self._rollout.state(), self._place
+        chances = []
+        for words in spec.actions:
+            self._rollout.load(state)
+            self._place = place
+            chances.append(self._likelihood(logits, [*self.tokenizer.encode(words), end]))
+        return spec.actions[int(np.argmax(chances))]
 
     def _likelihood(self, logits: Tensor, ids: list[int]) -> float:
         """Return the logarithm of the chance that exactly these tokens follow."""

@@ -1,8 +1,8 @@
 """One sequence for everything: text, actions and frames in the order in which they happen.
 
 A training example is a list of segments, `Text` and `Frame`; what a model can do is a template
-over segments (`simulate`, `say`, `talk`). `pack` lays examples into rows of fixed size and
-derives from the order alone what may see what. It knows nothing of the network or of files.
+over segments (`simulate`, `say`, `follow`, `talk`). `pack` lays examples into rows of fixed size
+and derives from the order alone what may see what. It knows nothing of the network or of files.
 
 Letters used throughout the package: B rows (batch), L text tokens in a row, F frames in a row,
 N tokens of a frame, D width, c h w latent channels, height and width, C H W image, T steps.
@@ -107,6 +107,25 @@ def say(window: Window, tokenizer: TextTokenizer, max_text: int) -> Example:
         for sentence, begun, before in zip(window.sentences, window.stretch, previous, strict=True)
     ]
     return _rollout(window, words, tokenizer, max_text, ())
+
+
+def follow(window: Window, tokenizer: TextTokenizer, max_text: int) -> Example:
+    """[instruction] F0 ·action· F1 …: what to do for a sentence, as long as it holds.
+
+    A window that begins without a sentence is a `simulate` without a prompt.
+    """
+    steps = next(
+        (k for k, number in enumerate(window.stretch) if number != window.stretch[0]),
+        len(window.actions),
+    )
+    held = Window(
+        latents=window.latents[: steps + 1],
+        actions=window.actions[:steps],
+        sentences=window.sentences[:steps],
+        stretch=window.stretch[:steps],
+        answers=window.answers[: steps + 1],
+    )
+    return _rollout(held, held.actions, tokenizer, max_text, window.sentences[0])
 
 
 def talk(

@@ -90,6 +90,22 @@ def test_an_action_is_the_likeliest_of_the_worlds_own(reader):
     assert action == max(chances, key=chances.__getitem__)
 
 
+def test_what_to_do_is_the_likeliest_action_after_the_instruction_and_what_was_done(reader):
+    tokenizer, spec = reader.tokenizer, reader.worlds["doom"]
+    words = tokenizer.encode_sentence("walk to the green torch")
+    action = reader.act("walk to the green torch", FRAMES, ["turn left"], "doom")
+    chances = {}
+    with torch.inference_mode():
+        for text in spec.actions:
+            logits = reader._see(FRAMES, [], [tokenizer.encode("turn left")], words)
+            ids = [*tokenizer.encode(text), tokenizer.frame]
+            chances[text] = reader._likelihood(logits, ids)
+        others = reader._see(FRAMES, [], [tokenizer.encode("stay")], words)
+        alone = reader._see(FRAMES, [], [tokenizer.encode("turn left")])
+    assert action == max(chances, key=chances.__getitem__)
+    assert not torch.allclose(logits, others) and not torch.allclose(logits, alone)
+
+
 def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):
     depth = reader.depth(FRAMES[0])
     assert depth.shape == (DEPTH_WORDS, DEPTH_WORDS) and depth.dtype == np.float32
@@ -106,6 +122,9 @@ def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):
         (lambda r: r.ask(FRAMES[0], " ? "), "empty"),
         (lambda r: r.ask(FRAMES[0], "what " * 40), "too long"),
         (lambda r: r.infer_action(*FRAMES, "moon"), "no world 'moon': use one of doom"),
+        (lambda r: r.act("go on", FRAMES, [], "doom"), "2 frames have 1 actions"),
+        (lambda r: r.act("go on", FRAMES, ["fly"], "doom"), "unknown action 'fly'"),
+        (lambda r: r.act("", FRAMES, ["stay"], "doom"), "empty"),
     ],
 )
 def test_what_cannot_be_asked_is_one_clear_error(reader, ask, says):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from worldsim.sequence import IGNORE, PADDING, Example, Window, pack, say, simulate, talk
+from worldsim.sequence import IGNORE, PADDING, Example, Window, follow, pack, say, simulate, talk
 from worldsim.text import TextTokenizer
 
 WORDS = ["forward", "turn left", "stay"]
@@ -73,6 +73,14 @@ def test_a_sentence_is_said_once_at_the_beginning_of_its_stretch(window, tokeniz
     assert layout(say(window, tokenizer, 100), tokenizer) == [
         "F0", end, answers[0], *sentences[0], "F1", end, answers[1],
         "F2", end, answers[2], *sentences[2], "F3", end, answers[3],
+    ]  # fmt: skip
+
+
+def test_an_instruction_stands_first_and_ends_with_its_stretch(window, tokenizer):
+    end, (a, b, _), answers = tokenizer.frame_end, window.actions, window.answers
+    assert layout(follow(window, tokenizer, 100), tokenizer) == [
+        tokenizer.begin, *window.sentences[0],
+        "F0", end, answers[0], *a, "F1", end, answers[1], *b, "F2", end, answers[2],
     ]  # fmt: skip
 
 

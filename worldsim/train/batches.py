@@ -17,7 +17,7 @@ import torch
 
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch
-from worldsim.sequence import Example, Rows, Window, pack, say, simulate
+from worldsim.sequence import Example, Rows, Window, follow, pack, say, simulate
 from worldsim.text import TextTokenizer
 from worldsim.train.latents import Track
 from worldsim.train.talks import Talks
@@ -43,6 +43,8 @@ class BatchConfig:
         text_length: L, text tokens a row holds.
         say_share: Share of windows steered by sentences instead of actions.
         watch_share: Share of windows without any action (plain video).
+        follow_share: Share of windows that begin with the sentence in force, as an instruction, and
+            end with it.
         prompt_share: Share of the other windows that begin with the world's description.
         action_drop: Share of single actions left out of the other windows.
         level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
@@ -67,6 +69,7 @@ class BatchConfig:
     text_length: int = 88
     say_share: float = 0.15
     watch_share: float = 0.05
+    follow_share: float = 0.0
     prompt_share: float = 0.1
     action_drop: float = 0.05
     level_mean: float = 1.0
@@ -201,7 +204,10 @@ class Batches:
         kind = rng.random()
         if kind < config.say_share:
             return say(window, self.tokenizer, config.text_length)
-        plain = kind < config.say_share + config.watch_share
+        kind -= config.say_share
+        if kind < config.follow_share and window.sentences[0]:
+            return follow(window, self.tokenizer, config.text_length)
+        plain = 0 <= kind - config.follow_share < config.watch_share
         keep = [not plain and rng.random() >= config.action_drop for _ in window.actions]
         prompted = rng.random() < config.prompt_share
         prompt = self._prompts.get(track.world, ()) if prompted else ()

@@ -187,6 +187,7 @@ def words(batch, tokenizer, row):
         ({"action_drop": 1.0}, ""),
         ({"watch_share": 1.0}, ""),
         ({"say_share": 1.0}, "go on"),
+        ({"follow_share": 1.0}, "go on forward forward forward forward"),
         ({"prompt_share": 1.0, "action_drop": 1.0}, "a small maze"),
     ],
 )
