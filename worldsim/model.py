@@ -35,7 +35,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         cell: Pixels along each side of a latent cell where the codec is linear, else 1; see
             `Canvas`.
         painter_width: Channels of the painter where a cell is one spot; half as many at each finer
-            size. See `Painter`.
+            size. See `Painter`. 0: no painter, every frame is drawn by the transformer alone.
         plan_width: Values the painter is told about each cell.
     """
 
@@ -63,9 +63,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
         self.canvas = Canvas(latent_channels, latent_size, cell)
-        sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
-        widths = [painter_width // 2**k for k in reversed(range(sizes))]
-        self.painter = Painter(self.canvas, plan_width, width, widths)
+        self.painter: Painter | None = None
+        if painter_width:
+            sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
+            widths = [painter_width // 2**k for k in reversed(range(sizes))]
+            self.painter = Painter(self.canvas, plan_width, width, widths)
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
@@ -77,7 +79,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.text_norm = nn.RMSNorm(width)
         self.image_norm = nn.RMSNorm(width)
         self.text_out = nn.Linear(width, vocab_size, bias=False)
-        self.image_out = nn.Linear(width, patch * patch * (plan_width + 1))
+        drawn = patch * patch * (plan_width + 1) if painter_width else values
+        self.image_out = nn.Linear(width, drawn)
         nn.init.zeros_(self.image_out.weight)
         nn.init.zeros_(self.image_out.bias)
         nn.init.normal_(self.words.weight, std=0.02)
@@ -113,7 +116,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         frame_time: Tensor,
         attend: Attend,
         num_history: int = 0,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Run the network once.
 
         Args:
@@ -131,13 +134,15 @@ class WorldTransformer(ModelMixin, ConfigMixin):
 
         Returns:
             Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
-            the pictures of the frames before, moved, ``(B, F - H, v, H, W)``.
+            the pictures of the frames before, moved, ``(B, F - H, v, H, W)``; None where no
+            painter moves them.
         """
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
         about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
-        image = self._embed_frames(frames, past[:, :, 0]) + about.repeat_interleave(
+        seen = frames if self.painter else frames / _spread(levels).to(frames.dtype)
+        image = self._embed_frames(seen, past[:, :, 0]) + about.repeat_interleave(
             self.num_tokens, dim=1
         )
         positions = torch.cat(
@@ -151,11 +156,30 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             nothing = frames[:, num_history:]
             return logits, nothing, nothing
         image = self.image_norm(image[:, num_history * self.num_tokens :])
-        rest = (x[:, num_history:] for x in (frames, past, levels, about))
-        return logits, *self._draw(image, *rest)
+        frames, past, levels, about = (x[:, num_history:] for x in (frames, past, levels, about))
+        if self.painter is None:
+            return logits, self._denoise(image, frames, levels), None
+        return logits, *self._draw(self.painter, image, frames, past, levels, about)
+
+    def _denoise(self, image: Tensor, frames: Tensor, levels: Tensor) -> Tensor:
+        """Return velocities ``(B, F, c, h, w)`` as the transformer alone says them.
+
+        What it says is of unit size at every level: the rest of the velocity follows from the
+        noisy frame, as in Karras et al. 2022 (EDM), for clean frames of unit variance.
+        """
+        said = self._unpatch(self.image_out(image), frames.shape[1]).view_as(frames)
+        spread = _spread(levels).to(frames.dtype)
+        known = (2 * levels[:, :, None, None, None].to(frames.dtype) - 1) / spread**2
+        return known * frames - said / spread
 
     def _draw(
-        self, image: Tensor, frames: Tensor, past: Tensor, levels: Tensor, about: Tensor
+        self,
+        painter: Painter,
+        image: Tensor,
+        frames: Tensor,
+        past: Tensor,
+        levels: Tensor,
+        about: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Guess the clean frame and turn the guess into a velocity.
 
@@ -172,14 +196,14 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
         noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
-        moved, _, features = self.painter.move(pictures, plan, whole)
+        moved, _, features = painter.move(pictures, plan, whole)
         level = level.to(noisy.dtype).clamp(min=1e-3)
         prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
         guess = variance / prior * self.canvas.read(moved) + seen * noisy
         picture = self.canvas.draw(guess)
-        mended = picture + self.painter.mended(moved, picture, features, whole)
+        mended = picture + painter.mended(moved, picture, features, whole)
         correction = self.canvas.read(mended) - guess
         velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
         return velocity.unflatten(0, (b, f)), moved.unflatten(0, (b, f))
@@ -262,6 +286,11 @@ class FeedForward(nn.Module):
         """(B, S, D) -> (B, S, D)."""
         gate, value = self.into(self.norm(x)).chunk(2, dim=-1)
         return self.out(F.silu(gate) * value)
+
+
+def _spread(levels: Tensor) -> Tensor:
+    """(B, F) noise levels -> (B, F, 1, 1, 1) standard deviations of noisy frames."""
+    return ((1 - levels) ** 2 + levels**2).sqrt()[:, :, None, None, None]
 
 
 def _waves(levels: Tensor) -> Tensor:

@@ -110,7 +110,11 @@ class WorldObjective(nn.Module):
     """`forward(batch)` returns the loss and detached logs."""
 
     def __init__(self, network: WorldTransformer, config: ObjectiveConfig, eye: Eye | None = None):
-        """Keep the network, the owner of all weights that last; without eye it cannot train."""
+        """Keep the network, the owner of all weights that last.
+
+        A network with a painter is trained with an eye on the pictures, one without needs none:
+        its loss is that of text and flow alone.
+        """
         super().__init__()
         self.network = network
         self.critic = Critic(eye.channels) if eye else None
@@ -125,8 +129,10 @@ class WorldObjective(nn.Module):
         text = F.cross_entropy(
             logits.float().flatten(0, 1), batch.text_targets.flatten(), ignore_index=IGNORE
         )
-        guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
-        logs = {"flow": error, **self._look(batch.latents, guess.float(), moved.float())}
+        logs = {"flow": error}
+        if moved is not None:
+            guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
+            logs |= self._look(batch.latents, guess.float(), moved.float())
         weight = (batch.frame_doc != PADDING) * (
             config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
@@ -168,7 +174,7 @@ class WorldObjective(nn.Module):
             "motion": _apart(moved.flatten(0, 1), canvas).view(shape),
         }
 
-    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and moved pictures."""
         seen = batch.seen
         history = mix(seen, batch.history_noise, batch.history_levels)

@@ -119,6 +119,30 @@ def test_frames_that_are_only_history_get_no_velocity():
     assert network(*given, num_history=3)[1].shape[1] == 0
 
 
+@pytest.mark.parametrize("level", [0.02, 0.5, 1.0])
+def test_without_a_painter_what_is_said_completes_the_noisy_frame(level):
+    """The clean frame is the best linear guess plus what is said, in units of what is left."""
+    network = WorldTransformer(**{**SIZES, "painter_width": 0})
+    generator = torch.Generator().manual_seed(0)
+    tokens, frames = torch.randn(1, 8, 64, generator=generator), torch.randn(1, 2, 3, 4, 4)
+    torch.nn.init.normal_(network.image_out.weight)
+    said = network._unpatch(network.image_out(tokens), 2).view_as(frames)
+    spread = (1 - level) ** 2 + level**2
+    clean = (1 - level) / spread * frames + level / spread**0.5 * said
+    velocity = network._denoise(tokens, frames, torch.full((1, 2), level))
+    torch.testing.assert_close(velocity, (frames - clean) / level, rtol=1e-3, atol=1e-3)
+
+
+def test_without_a_painter_nothing_is_moved_and_everything_learns():
+    network = WorldTransformer(**{**SIZES, "painter_width": 0})
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    logits, velocity, moved = network(*inputs())
+    assert moved is None and torch.isfinite(velocity).all()
+    (logits.square().mean() + velocity.square().mean()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
 def test_words_heard_are_added_up():
     network = awake()
     ids, heard = torch.tensor([[3, 4, 5]]), torch.tensor([[[1, 0, 1], [0, 0, 0]]])

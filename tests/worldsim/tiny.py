@@ -24,7 +24,9 @@ SPEC = WorldSpec(
 )  # fmt: skip
 
 
-def make_checkpoint(seed: int = 0, image_size: int = 32, window: int = 6) -> Checkpoint:
+def make_checkpoint(
+    seed: int = 0, image_size: int = 32, window: int = 6, painter_width: int = 96
+) -> Checkpoint:
     """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros."""
     torch.manual_seed(seed)
     tokenizer = TextTokenizer.train([*SPEC.actions, "walk to the green torch"] * 3, 400)
@@ -32,7 +34,7 @@ def make_checkpoint(seed: int = 0, image_size: int = 32, window: int = 6) -> Che
     channels, side, _ = codec.latent_shape
     network = WorldTransformer(
         vocab_size=len(tokenizer), width=64, depth=2, text_hidden=64, image_hidden=96,
-        latent_channels=channels, latent_size=side,
+        latent_channels=channels, latent_size=side, painter_width=painter_width,
     )  # fmt: skip
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.08)

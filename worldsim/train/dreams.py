@@ -18,6 +18,7 @@ from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
 from worldsim.objective import Batch
 from worldsim.rollout import Rollout
+from worldsim.sampler import noise_levels
 from worldsim.text import TextTokenizer
 from worldsim.train.batches import CONTEXT, Batches
 
@@ -25,7 +26,7 @@ from worldsim.train.batches import CONTEXT, Batches
 class Dreams:
     """Dreams as deep as the batches ask for; knows nothing of losses.
 
-    They are drawn in one pass, by the very code that draws them in play.
+    They are drawn by the very code that draws them in play, in as many passes.
 
     Args:
         network: Dreams with the weights it has at the time.
@@ -81,6 +82,7 @@ class Dreams:
         memory.forget(every)
         memory.commit(every, known[:, 0])
         generator = torch.Generator().manual_seed(self.batches.generation(step))
+        levels = noise_levels(self.rollout.num_steps, self.rollout.shift)
         dreamed = []
         for k in range(CONTEXT + config.dream_depth - 1):
             words = [said[k] if k < len(said) else [] for said in actions]
@@ -89,7 +91,7 @@ class Dreams:
                 frame = known[:, k + 1]
             else:
                 noise = torch.randn(known[:, 0].shape, generator=generator)
-                frame = memory.draw(every, words, noise, [1.0, 0.0])
+                frame = memory.draw(every, words, noise, levels)
                 dreamed.append(frame.half())
             memory.commit(every, frame)
         self.frames = torch.stack(dreamed, dim=1)

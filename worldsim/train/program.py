@@ -50,6 +50,7 @@ class TrainConfig:
         codec_from: Checkpoint folder to take a trained codec from.
         init_from: Checkpoint folder to take the transformer's first weights and the words from;
             the sizes in `model` are then those of that checkpoint.
+        num_steps: Denoising passes a frame, in play and in the dreams shown while training.
         num_starts: Start clips to put into the checkpoint.
     """
 
@@ -61,6 +62,7 @@ class TrainConfig:
     codec: str = "patch"
     codec_from: str = ""
     init_from: str = ""
+    num_steps: int = 1
     num_starts: int = 24
     codec_options: dict[str, float] = field(default_factory=dict)
     codec_stage: CodecConfig = field(default_factory=CodecConfig)
@@ -73,7 +75,7 @@ class TrainConfig:
 # What made the codec, the words and the latents in a run's folder, and what a run is besides.
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
-IDENTITY = [*PREPARED, "model", "objective", "batch"]
+IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
 
 
 def train(config: TrainConfig) -> None:
@@ -109,7 +111,11 @@ def train(config: TrainConfig) -> None:
         codec=codec,
         tokenizer=tokenizer,
         worlds=dataset.worlds,
-        rollout=RolloutConfig(window=config.batch.window, base_level=config.batch.base_level),
+        rollout=RolloutConfig(
+            window=config.batch.window,
+            base_level=config.batch.base_level,
+            num_steps=config.num_steps,
+        ),
     )
     stage = WorldStage(checkpoint, batches, config.objective, config.stage, run, device)
     stage.run(heldout or dataset, num_starts=config.num_starts if heldout else 0)

@@ -74,8 +74,9 @@ class WorldStage:
         precision = _precision(config.precision, device)
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
         self.network = checkpoint.network
-        whole = WorldObjective(self.network, objective, self._eye())
-        assert whole.critic is not None
+        whole = WorldObjective(
+            self.network, objective, self._eye() if self.network.painter else None
+        )
         self.critic = whole.critic
         self.dreams = Dreams(self.network, checkpoint.tokenizer, checkpoint.rollout, batches)
         self.optimizers = make_optimizers(
@@ -166,7 +167,7 @@ class WorldStage:
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
-            "critic": self.critic.state_dict(),
+            "critic": self.critic.state_dict() if self.critic else None,
             "optimizers": [o.state_dict() for o in self.optimizers],
             "ema": self.ema.state_dict(),
             "dreams": self.dreams.state(),
@@ -204,7 +205,8 @@ class WorldStage:
             return
         try:
             self.network.load_state_dict(state["network"])
-            self.critic.load_state_dict(state["critic"])
+            if self.critic:
+                self.critic.load_state_dict(state["critic"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.ema.load_state_dict(state["ema"])
