@@ -127,11 +127,19 @@ def _readable(arguments: list[str]) -> list[str]:
 
 def _opened(arguments: list[str], schema: DictConfig) -> list[str]:
     """Let keys that hold a dictionary take entries of any name, which Hydra spells ``++``."""
-    free = [name for name in schema if OmegaConf.get_type(schema, str(name)) is dict]
-    return [
-        f"++{argument}" if re.split(r"[.=]", argument)[0] in free else argument
-        for argument in arguments
-    ]
+    free = tuple(f"{key}{mark}" for key in _dictionaries(schema) for mark in ".=")
+    return [f"++{argument}" if argument.startswith(free) else argument for argument in arguments]
+
+
+def _dictionaries(schema: DictConfig, prefix: str = "") -> list[str]:
+    """Return the dotted names of all keys that hold a dictionary."""
+    found = []
+    for name in map(str, schema):
+        if OmegaConf.get_type(schema, name) is dict:
+            found.append(f"{prefix}{name}")
+        elif OmegaConf.is_dict(schema._get_node(name)) and not OmegaConf.is_missing(schema, name):
+            found += _dictionaries(schema[name], f"{prefix}{name}.")
+    return found
 
 
 def _parses(argument: str, sweep: bool) -> bool:

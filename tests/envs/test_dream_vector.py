@@ -208,9 +208,14 @@ def test_a_sentence_steers_only_the_world_it_is_said_to(env):
     env.restore(snapshot)
     env.say([None, "walk to the green torch", "turn left"])
     said = env.step([0, 0, FORWARD])[0]
-    assert np.array_equal(said[0], silent[0]) and not np.array_equal(said[1], silent[1])
+    # The words of one world make the tensors of all longer: a last digit may differ.
+    assert apart(said[0], silent[0]) <= 1 < apart(said[1], silent[1])
     env.restore(snapshot)
-    assert np.array_equal(env.step([0, 0, FORWARD])[0][2], said[2])
+    assert apart(env.step([0, 0, FORWARD])[0][2], said[2]) <= 1
+
+
+def apart(one, other):
+    return np.abs(one.astype(int) - other).max()
 
 
 def test_torch_output_stays_torch(make):

@@ -29,7 +29,7 @@ def make_checkpoint(
 ) -> Checkpoint:
     """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros."""
     torch.manual_seed(seed)
-    tokenizer = TextTokenizer.train([*SPEC.actions, "walk to the green torch"] * 3, 400)
+    tokenizer = TextTokenizer.train([*SPEC.actions, "walk to the green torch"] * 3, 460)
     codec = ConvCodec(image_size=image_size, latent_channels=4, widths=(16, 24), fold=4)
     channels, side, _ = codec.latent_shape
     network = WorldTransformer(

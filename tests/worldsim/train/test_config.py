@@ -99,6 +99,14 @@ def test_options_of_the_codec_can_be_given_one_by_one_or_together(compose):
         assert config.codec_options == {"keep": 12.0, "whiten": 0.3}
 
 
+def test_shares_of_worlds_can_be_given_one_by_one_or_together(compose):
+    for arguments in (
+        ["batch.shares={doom: 1, rooms: 3}"],
+        ["batch.shares.doom=1", "batch.shares.rooms=3"],
+    ):
+        assert compose(*arguments)[1].batch.shares == {"doom": 1.0, "rooms": 3.0}
+
+
 def attributes(*folders):
     """Return every name that is read as an attribute somewhere."""
     files = [path for folder in folders for path in PACKAGE.glob(folder)]

@@ -4,6 +4,7 @@ import torch
 
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.rollout import Rollout
+from worldsim.sampler import noise_levels
 from worldsim.train.batches import CONTEXT, BatchConfig, Batches
 from worldsim.train.dreams import Dreams
 from worldsim.train.latents import Track
@@ -57,9 +58,10 @@ def test_a_dream_is_what_play_would_have_drawn(checkpoint, batches):
                 memory.read_step(only, [words[k - 1]])
             memory.commit(only, real[k : k + 1])
         generator = torch.Generator().manual_seed(0)
+        levels = noise_levels(checkpoint.rollout.num_steps)
         for k in range(3):
             noise = torch.randn(CONFIG.dream_lanes, *shape, generator=generator)[number]
-            drawn = memory.draw(only, [words[CONTEXT - 1 + k]], noise[None], [1.0, 0.0])
+            drawn = memory.draw(only, [words[CONTEXT - 1 + k]], noise[None], levels)
             torch.testing.assert_close(dreams.frames[number, k], drawn[0].half(), rtol=0, atol=0.05)
             memory.commit(only, drawn)
 
