@@ -12,33 +12,22 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from worldsim.codec import CODECS, Codec
 from worldsim.errors import WorldsimError
+from worldsim.json_files import damaged, read_json, write_json
 from worldsim.model import WorldTransformer
+from worldsim.starts import Start, load_starts, save_starts
 from worldsim.text import TextTokenizer
 from worldsim.world import WorldSpec
 
 BUNDLED = Path(__file__).parent / "pretrained" / "default"
-
-
-@dataclass(frozen=True)
-class Start:
-    """A clip to begin a dream from: K frames and the K - 1 actions between them."""
-
-    name: str
-    world: str
-    frames: np.ndarray  # uint8 (K, H, W, 3)
-    actions: list[str]
 
 
 @dataclass
@@ -90,8 +79,8 @@ class Checkpoint:
         save_codec(partial / "codec", self.codec)
         self.tokenizer.save(partial)
         worlds = {name: spec.to_dict() for name, spec in self.worlds.items()}
-        _write(partial / "worlds.json", worlds)
-        _write(partial / "rollout.json", asdict(self.rollout))
+        write_json(partial / "worlds.json", worlds)
+        write_json(partial / "rollout.json", asdict(self.rollout))
         if self.starts:
             save_starts(partial, self.starts)
         replace_folder(partial, folder)
@@ -109,8 +98,8 @@ class Checkpoint:
             network=_weights(WorldTransformer, folder / "transformer"),
             codec=load_codec(folder / "codec"),
             tokenizer=TextTokenizer.load(folder),
-            worlds=_read(folder / "worlds.json", _worlds),
-            rollout=_read(folder / "rollout.json", lambda values: RolloutConfig(**values)),
+            worlds=read_json(folder / "worlds.json", _worlds),
+            rollout=read_json(folder / "rollout.json", lambda values: RolloutConfig(**values)),
             starts=load_starts(folder),
         )
 
@@ -133,33 +122,7 @@ def save_codec(folder: Path, codec: Codec) -> None:
 
 def load_codec(folder: Path) -> Codec:
     """Read what `save_codec` wrote."""
-    return _weights(_read(folder / "kind.json", lambda name: CODECS[name]), folder)
-
-
-def save_starts(folder: Path, starts: list[Start]) -> None:
-    """Write start clips; frames lossless, one tensor a clip."""
-    frames = {start.name: np.ascontiguousarray(start.frames) for start in starts}
-    save_file(frames, folder / "starts.safetensors")
-    _write(
-        folder / "starts.json",
-        [{"name": s.name, "world": s.world, "actions": s.actions} for s in starts],
-    )
-
-
-def load_starts(folder: Path) -> list[Start]:
-    """Read start clips; a checkpoint may have none."""
-    list_file, frames_file = folder / "starts.json", folder / "starts.safetensors"
-    if not list_file.exists() and not frames_file.exists():
-        return []
-    try:
-        frames = load_file(frames_file)
-    except (SafetensorError, OSError) as error:
-        raise _damaged(frames_file, error) from error
-
-    def clips(entries: Any) -> list[Start]:
-        return [Start(e["name"], e["world"], frames[e["name"]], e["actions"]) for e in entries]
-
-    return _read(list_file, clips)
+    return _weights(read_json(folder / "kind.json", lambda name: CODECS[name]), folder)
 
 
 def replace_folder(new: Path, old: Path) -> None:
@@ -180,7 +143,7 @@ def _forget_origin(folder: Path) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("_name_or_path", None)
-    _write(path, config)
+    write_json(path, config)
 
 
 def _retired(folder: Path) -> Path:
@@ -204,27 +167,8 @@ def _weights(kind: Any, folder: Path) -> Any:
             folder, torch_dtype=torch.float32, low_cpu_mem_usage=False, output_loading_info=True
         )
     except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        raise _damaged(folder, error) from error
+        raise damaged(folder, error) from error
     wrong = report["missing_keys"] or report["unexpected_keys"]
     if wrong:
-        raise _damaged(folder, f"keys differ: {wrong}")
+        raise damaged(folder, f"keys differ: {wrong}")
     return model.eval().requires_grad_(False)
-
-
-def _write(path: Path, data: object) -> None:
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-
-
-def _read(path: Path, meaning: Callable[[Any], Any]) -> Any:
-    """Return what a JSON file means; anything wrong with it is a damaged file."""
-    try:
-        return meaning(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, WorldsimError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, reason: object) -> WorldsimError:
-    return WorldsimError(
-        f"the checkpoint is damaged at {path} ({' '.join(str(reason).split())[:200]}): "
-        "copy or download it again"
-    )

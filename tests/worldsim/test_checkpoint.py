@@ -176,6 +176,8 @@ MEANINGLESS = [
     ("starts.json", {"name": "maze-0"}),
     ("starts.json", [{"name": "nowhere", "world": "doom", "actions": []}]),
     ("starts.json", [{"name": "maze-0"}]),
+    ("starts.json", [{"name": "maze-0", "world": "doom", "actions": [], "frames": 7}]),
+    ("starts.json", [{"name": "maze-0", "world": "doom", "actions": [], "frames": "all"}]),
     ("transformer/config.json", []),
     ("transformer/config.json", {"width": 100}),
     ("transformer/config.json", {"width": "wide"}),

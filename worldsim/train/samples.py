@@ -13,6 +13,7 @@ from worldsim.data import Collection, Dataset
 from worldsim.simulator import Simulator
 
 HORIZONS = (1, 2, 4, 8, 16, 32)
+START_FRAMES = 12  # at most; all clips together travel with the weights
 
 
 def pick_starts(collection: Collection, length: int, count: int) -> list[Start]:

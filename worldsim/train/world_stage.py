@@ -19,7 +19,7 @@ from worldsim.train.batches import Batches
 from worldsim.train.dreams import Dreams
 from worldsim.train.muon import make_optimizers
 from worldsim.train.run import RunFolder
-from worldsim.train.samples import draw_sheet, pick_starts
+from worldsim.train.samples import START_FRAMES, draw_sheet, pick_starts
 
 
 @dataclass
@@ -96,9 +96,8 @@ class WorldStage:
         config, begun = self.config, time.monotonic()
         saved = sampled = begun
         if num_starts:
-            self.checkpoint.starts = pick_starts(
-                sheet_data, self.checkpoint.rollout.window, num_starts
-            )
+            length = min(self.checkpoint.rollout.window, START_FRAMES)
+            self.checkpoint.starts = pick_starts(sheet_data, length, num_starts)
         bar = tqdm(total=config.steps, initial=self.step, desc="train", unit="step")
         batches = self.batches.from_step(self.step)
         while self.step < config.steps:

@@ -153,11 +153,11 @@ def build(config: TrainConfig, image_size: int):
         return codec, WorldTransformer(**sizes)
 
 
-@pytest.mark.parametrize(("recipe", "pixels", "limit"), [("base", 128, 48), ("nano", 64, 24)])
+@pytest.mark.parametrize(("recipe", "pixels", "limit"), [("base", 128, 41), ("nano", 64, 24)])
 def test_the_weights_of_a_recipe_are_small_enough_to_be_bundled(compose, recipe, pixels, limit):
     _, config, _ = compose(f"recipe={recipe}")
     codec, network = build(config, pixels)
-    # The transformer ships in 16 bits, the codec in 32.
+    # The transformer ships in 16 bits, the codec in 32; 48 MiB are to hold start clips as well.
     size = 2 * sum(x.numel() for x in network.state_dict().values())
     size += 4 * sum(x.numel() for x in codec.state_dict().values())
     print(f"{recipe}: {size / 2**20:.1f} MiB, {network.num_tokens} tokens a frame")
