@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from worldsim import provenance
 from worldsim.checkpoint import Checkpoint
-from worldsim.data import Dataset
+from worldsim.data import Collection, Dataset
 from worldsim.errors import WorldsimError
 from worldsim.evaluate.clips import Dreamer, dream
 from worldsim.evaluate.control import measure_control, measure_shuffle_ratio
@@ -35,10 +35,10 @@ class EvalConfig:
     """Options of `worldsim eval`.
 
     Attributes:
-        data: Held-out dataset.
-        train_data: The dataset the model learned from. The judge learns from it, maps that occur
-            in it count as known, and mazes must not. Empty: the judge learns from the episodes of
-            `data` that the index leaves free.
+        data: Held-out dataset; several, with commas, one after the other.
+        train_data: The dataset the model learned from, one for each world. The judge learns from
+            it, maps that occur in it count as known, and mazes must not. Empty: the judge learns
+            from the episodes of `data` that the index leaves free.
         checkpoint: Checkpoint folder; empty: the bundled one.
         out: JSON file to write; the report lies beside it in a folder of the same name.
         parts: What to measure: video, control, shuffle, sentences, drift, reading. The last is
@@ -47,7 +47,8 @@ class EvalConfig:
         context: Real frames the model is shown before it dreams.
         horizons: Steps ahead at which frames are compared.
         heldout_maps: Names of held-out maps besides those that the dataset's world lists.
-        judge: Folder of the judge; trained and stored there if it is missing. Empty: in `data`.
+        judge: Folder of the judge, of several worlds with a folder for each; trained and stored
+            there if it is missing. Empty: in `data`.
         judge_config: How to train it.
         control_steps: Dreamed steps in which the judge names the action.
         drift_steps: Length of the long dreams.
@@ -86,18 +87,49 @@ def evaluate(cfg: EvalConfig) -> None:
     """Measure a checkpoint; what is done is written after every part, so a kill loses little."""
     check(cfg)
     provenance.check_writable(Path(cfg.out))
-    dataset = Dataset(cfg.data)
+    parts = one_world_each(cfg)
     simulator = Simulator.from_pretrained(
         cfg.checkpoint or None, num_envs=cfg.num_envs, device=cfg.device or None
     )
-    if dataset.spec.name not in simulator.worlds:
-        raise WorldsimError(
-            f"'{cfg.data}' is of the world '{dataset.spec.name}', the checkpoint knows "
-            f"{', '.join(simulator.worlds)}: evaluate on a dataset of one of these"
+    for name, part in parts.items():
+        if name not in simulator.worlds:
+            raise WorldsimError(
+                f"'{part.data}' is of the world '{name}', the checkpoint knows "
+                f"{', '.join(simulator.worlds)}: evaluate on a dataset of one of these"
+            )
+    reader, worlds = _reader(cfg), dict[str, Any]()
+    for name, part in parts.items():
+        folder = Path(cfg.out).with_suffix("")
+        run = Evaluation(part, Dataset(part.data), simulator, reader)
+        result = run.run(worlds, cfg.data, folder / name if len(parts) > 1 else folder)
+        print(f"{name}\n{summary(result, name)}" if len(parts) > 1 else summary(result, name))
+        print(f"wrote {cfg.out} and {folder / name if len(parts) > 1 else folder}/report.html")
+
+
+def one_world_each(cfg: EvalConfig) -> dict[str, EvalConfig]:
+    """Split an evaluation on several datasets into one for each world.
+
+    Raises:
+        WorldsimError: Two datasets are of one world, or one has no training data beside it.
+    """
+    datasets = Collection(cfg.data).datasets
+    trained = Collection(cfg.train_data).datasets if cfg.train_data else []
+    learnt = {dataset.spec.name: str(dataset.path) for dataset in trained}
+    parts: dict[str, EvalConfig] = {}
+    for dataset in datasets:
+        name = dataset.spec.name
+        if name in parts:
+            raise WorldsimError(f"data={cfg.data} has '{name}' twice: evaluate one at a time")
+        if learnt and name not in learnt:
+            raise WorldsimError(
+                f"train_data={cfg.train_data} has nothing of '{name}': name what the model "
+                "learned of every world in data"
+            )
+        judge = str(Path(cfg.judge) / name) if cfg.judge and len(datasets) > 1 else cfg.judge
+        parts[name] = replace(
+            cfg, data=str(dataset.path), train_data=learnt.get(name, ""), judge=judge
         )
-    result = Evaluation(cfg, dataset, simulator, _reader(cfg)).run()
-    print(summary(result, dataset.spec.name))
-    print(f"wrote {cfg.out} and {Path(cfg.out).with_suffix('')}/report.html")
+    return parts
 
 
 def _reader(cfg: EvalConfig) -> Reader | None:
@@ -141,18 +173,31 @@ class Evaluation:
                 self.dreams[name] = dream(simulator, clips, seed=cfg.seed, desc=f"dream {name}")
                 self.pictures.rollouts[name] = (clips, self.dreams[name])
 
-    def run(self) -> dict[str, Any]:
-        """Measure part after part, write the files, return the numbers."""
+    def run(
+        self,
+        worlds: dict[str, Any] | None = None,
+        data: str | None = None,
+        folder: Path | None = None,
+    ) -> dict[str, Any]:
+        """Measure part after part, write the files, return the numbers.
+
+        Args:
+            worlds: What was measured in other worlds already; this one joins them.
+            data: All the data that is measured on; None: this dataset's.
+            folder: Of the report; None: beside the JSON file.
+        """
         cfg, name = self.cfg, self.dataset.spec.name
-        about = provenance.meta(cfg.seed, cfg.data, self.simulator.weights_id)
+        about = provenance.meta(cfg.seed, data or cfg.data, self.simulator.weights_id)
         about |= {"context": cfg.context, "parts": []}
-        result: dict[str, Any] = {"worlds": {name: self.world}, "meta": about}
+        worlds = {} if worlds is None else worlds
+        worlds[name] = self.world
+        result: dict[str, Any] = {"worlds": worlds, "meta": about}
         possible = [part for part in PARTS if part != "reading" or self.reader]
         for part in tqdm([part for part in possible if part in cfg.parts], desc="eval"):
             getattr(self, f"_{part}")()
             about["parts"].append(part)
             provenance.write_json(Path(cfg.out), result)
-        write_report(Path(cfg.out).with_suffix(""), result, name, self.pictures)
+        write_report(folder or Path(cfg.out).with_suffix(""), result, name, self.pictures)
         return result
 
     def _video(self) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.worldsim.sliding import SIZE, SlidingDream, write_dataset
-from worldsim.data import Dataset
+from tests.worldsim.sliding import SIZE, SPEC, SlidingDream, walk, write_dataset
+from worldsim.data import Dataset, DatasetWriter
 from worldsim.errors import WorldsimError
 from worldsim.evaluate import program
-from worldsim.evaluate.program import EvalConfig, Evaluation, evaluate
+from worldsim.evaluate.program import EvalConfig, Evaluation, evaluate, one_world_each
 from worldsim.judge_training import JudgeConfig
 from worldsim.metrics import LPIPS
 
@@ -61,6 +62,39 @@ def _run(folder: Path, parts: list[str] | None = None, **kind) -> dict:
     cfg = _config(folder, **({"parts": parts} if parts else {}))
     dataset = Dataset(cfg.data)
     return Evaluation(cfg, dataset, SlidingDream(dataset, cfg.num_envs, **kind)).run()
+
+
+def test_worlds_are_evaluated_one_by_one_with_what_was_learnt_of_each(folder, tmp_path):
+    other = replace(SPEC, name="gliding")
+    for name in ("heldout", "train"):
+        with DatasetWriter(tmp_path / name, other, SIZE) as writer:
+            writer.append(walk(5000 if name == "train" else 6000, 60)[0])
+    cfg = _config(
+        folder,
+        data=f"{folder / 'heldout'},{tmp_path / 'heldout'}",
+        train_data=f"{tmp_path / 'train'},{folder / 'train'}",
+        judge="judges",
+    )
+    parts = one_world_each(cfg)
+    assert {n: (p.data, p.train_data, p.judge) for n, p in parts.items()} == {
+        "sliding": (str(folder / "heldout"), str(folder / "train"), "judges/sliding"),
+        "gliding": (str(tmp_path / "heldout"), str(tmp_path / "train"), "judges/gliding"),
+    }
+    with pytest.raises(WorldsimError, match="has nothing of 'gliding'"):
+        one_world_each(replace(cfg, train_data=str(folder / "train")))
+    with pytest.raises(WorldsimError, match="has 'sliding' twice"):
+        one_world_each(_config(folder, data=f"{folder / 'heldout'},{folder / 'heldout'}"))
+
+
+def test_a_second_world_joins_the_first_in_one_file(folder, tmp_path):
+    first = _run(folder, ["drift"])
+    cfg = _config(folder, parts=["shuffle"], out=str(tmp_path / "eval.json"))
+    dataset, worlds = Dataset(cfg.data), dict(other=first["worlds"]["sliding"])
+    run = Evaluation(cfg, dataset, SlidingDream(dataset, cfg.num_envs))
+    result = run.run(worlds, "both", tmp_path / "report")
+    assert result["worlds"].keys() == {"other", "sliding"} and result["meta"]["dataset"] == "both"
+    assert json.loads((tmp_path / "eval.json").read_text()) == result
+    assert (tmp_path / "report" / "report.html").exists()
 
 
 def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
