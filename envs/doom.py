@@ -16,10 +16,10 @@ from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
 from envs.doom_style import NAMED
 from envs.sight import things_in_sight
-from envs.walk_words import PHRASES
+from envs.walk_words import ACTIONS, PHRASES, WALK_KEYS
 from worldsim.errors import WorldsimError
 from worldsim.phrases import of_actions
-from worldsim.world import WorldSpec, key_combinations
+from worldsim.world import WorldSpec
 
 # Seeds of generated mazes: first and last of each split.
 MAZE_SEEDS = {"train": (0, 999_999), "heldout": (1_000_000, 1_999_999)}
@@ -32,24 +32,10 @@ MAPS = {
     "heldout": ("map02", "map07", "map15", "map22"),
 }
 STEPS_PER_SECOND = 35.0 / TICS_PER_STEP
-ACTIONS = key_combinations(
-    ("forward", "back"), ("turn left", "turn right"), ("strafe left", "strafe right")
-)
 DOOM = WorldSpec(
     name="doom",
     actions=ACTIONS,
-    keys={
-        "w": "forward",
-        "up": "forward",
-        "s": "back",
-        "down": "back",
-        "a": "turn left",
-        "left": "turn left",
-        "d": "turn right",
-        "right": "turn right",
-        "q": "strafe left",
-        "e": "strafe right",
-    },
+    keys=WALK_KEYS,
     steps_per_second=STEPS_PER_SECOND,
     description="Walking through mazes and halls with textured walls, torches, keys and columns.",
     phrases=of_actions(PHRASES, ACTIONS),

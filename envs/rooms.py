@@ -15,10 +15,10 @@ from gymnasium import spaces
 from envs.checks import one_of, whole
 from envs.rooms_map import DUCK, SEEDS, THINGS, Layout, make_layout
 from envs.sight import things_in_sight
-from envs.walk_words import PHRASES
+from envs.walk_words import ACTIONS, PHRASES, WALK_KEYS
 from worldsim.errors import WorldsimError
 from worldsim.phrases import of_actions
-from worldsim.world import WorldSpec, key_combinations
+from worldsim.world import WorldSpec
 
 if TYPE_CHECKING:
     from envs.rooms_engine import Engine, View
@@ -26,24 +26,10 @@ if TYPE_CHECKING:
 STEPS_PER_SECOND = 16.0
 STEP_METRES, SIDE_METRES, TURN_DEGREES = 0.15, 0.12, 5.0
 TOUCHING = 0.6  # metres from a thing at which nobody starts
-ACTIONS = key_combinations(
-    ("forward", "back"), ("turn left", "turn right"), ("strafe left", "strafe right")
-)
 ROOMS = WorldSpec(
     name="rooms",
     actions=ACTIONS,
-    keys={
-        "w": "forward",
-        "up": "forward",
-        "s": "back",
-        "down": "back",
-        "a": "turn left",
-        "left": "turn left",
-        "d": "turn right",
-        "right": "turn right",
-        "q": "strafe left",
-        "e": "strafe right",
-    },
+    keys=WALK_KEYS,
     steps_per_second=STEPS_PER_SECOND,
     description="Walking through plain rooms and mazes with boxes, balls, keys and furniture.",
     phrases=of_actions(PHRASES, ACTIONS),

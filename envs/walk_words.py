@@ -8,6 +8,24 @@ words, so an evaluation can ask whether an unseen phrase does what the key does.
 from __future__ import annotations
 
 from worldsim.phrases import Phrases
+from worldsim.world import key_combinations
+
+# What somebody on foot can do, in every world, and by which keys.
+ACTIONS = key_combinations(
+    ("forward", "back"), ("turn left", "turn right"), ("strafe left", "strafe right")
+)
+WALK_KEYS = {
+    "w": "forward",
+    "up": "forward",
+    "s": "back",
+    "down": "back",
+    "a": "turn left",
+    "left": "turn left",
+    "d": "turn right",
+    "right": "turn right",
+    "q": "strafe left",
+    "e": "strafe right",
+}
 
 WALK_TO, TURN_AROUND, LOOK_AROUND = "walk to", "turn around", "look around"
 EXPLORE, BUMP = "explore", "walk into the wall"

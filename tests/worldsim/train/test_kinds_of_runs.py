@@ -1,0 +1,42 @@
+"""The real training program on several worlds, and without a painter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.worldsim.sliding import SPEC
+from tests.worldsim.train.runs import make_config, metrics, write_data
+from worldsim.checkpoint import Checkpoint
+from worldsim.simulator import Simulator
+from worldsim.train.program import train
+
+
+def test_one_run_learns_several_worlds_and_has_starts_in_each(data, tmp_path):
+    other = replace(SPEC, name="gliding", actions=(*SPEC.actions, "jump"), steps_per_second=16.0)
+    write_data(tmp_path / "other", spec=other)
+    config = make_config(f"{data},{tmp_path / 'other'}", tmp_path / "run", steps=2)
+    config.heldout, config.num_starts = config.data, 4
+    config.batch.shares, config.batch.talk_share = {"sliding": 0.5, "gliding": 0.5}, 0.5
+    train(config)
+    checkpoint = Checkpoint.load(tmp_path / "run" / "model")
+    assert {name: len(spec.actions) for name, spec in checkpoint.worlds.items()} == {
+        "sliding": 9,
+        "gliding": 10,
+    }
+    assert [start.world for start in checkpoint.starts] == ["sliding"] * 2 + ["gliding"] * 2
+    dream = Simulator(checkpoint, num_envs=2, device="cpu")
+    dream.reset([checkpoint.starts[0], checkpoint.starts[2]])
+    assert dream.step(["forward", "turn left"]).frames.shape == (2, 32, 32, 3)
+
+
+def test_a_network_without_painter_is_trained_and_dreams_in_several_passes(data, tmp_path):
+    config = make_config(data, tmp_path / "run", steps=3)
+    config.model.painter_width, config.objective.flow_weight, config.num_steps = 0, 1.0, 2
+    config.stage.minutes = 1e-9
+    train(config)
+    config.stage.minutes = 0.0
+    train(config)  # goes on where it was
+    logs = metrics(tmp_path / "run")
+    assert [line["step"] for line in logs] == [1, 2, 3] and "fake" not in logs[0]
+    checkpoint = Checkpoint.load(tmp_path / "run" / "model")
+    assert checkpoint.network.painter is None and checkpoint.rollout.num_steps == 2
