@@ -5,11 +5,19 @@ Neither a simulator nor torch is loaded until one of the environments is made.
 
 from gymnasium.envs.registration import register, registry
 
+from envs.doom_task import TASK_STEPS, TASKS
+
 REAL = {
     "Doom": "envs.doom:DoomEnv",
     "Rooms": "envs.rooms:RoomsEnv",
     "CarRacing": "envs.carracing:CarRacingEnv",
+    "Kart": "envs.kart:KartEnv",
 }
+
+for task in TASKS:
+    name = f"worldsim/Doom{task.title().replace('_', '')}-v0"
+    if name not in registry:
+        register(name, entry_point=REAL["Doom"], kwargs={"source": task, "max_steps": TASK_STEPS})
 
 for name, entry_point in REAL.items():
     if f"worldsim/{name}-v0" not in registry:

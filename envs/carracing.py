@@ -11,11 +11,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.carracing_words import PHRASES
 from envs.checks import one_of, whole
+from envs.drive_words import ACTIONS, DRIVE_KEYS
+from envs.drive_words import CARRACING as PHRASES
 from worldsim.errors import WorldsimError
 from worldsim.phrases import of_actions
-from worldsim.world import WorldSpec, key_combinations
+from worldsim.world import WorldSpec
 
 if TYPE_CHECKING:
     from envs.carracing_engine import Engine
@@ -23,24 +24,15 @@ if TYPE_CHECKING:
 # Seeds of tracks: first and last of each split.
 TRACK_SEEDS = {"train": (0, 999_999), "heldout": (1_000_000, 1_999_999)}
 STEPS_PER_SECOND = 50.0 / 3
-ACTIONS = key_combinations(("gas", "brake"), ("steer left", "steer right"))
 CARRACING = WorldSpec(
     name="carracing",
     actions=ACTIONS,
-    keys={
-        "w": "gas",
-        "up": "gas",
-        "s": "brake",
-        "down": "brake",
-        "a": "steer left",
-        "left": "steer left",
-        "d": "steer right",
-        "right": "steer right",
-    },
+    keys=DRIVE_KEYS,
     steps_per_second=STEPS_PER_SECOND,
     description="A race car seen from above on a winding road through grass.",
     phrases=of_actions(PHRASES, ACTIONS),
     credits="CarRacing of Gymnasium (MIT).",
+    field_of_view=0.0,
 )
 COLOURS = ("plain", "painted", "mixed")
 # As a person's keys: full lock and full throttle; brakes that do not block the wheels.
@@ -161,6 +153,7 @@ class CarRacingEnv(gym.Env[np.ndarray, np.int64]):
             "objects": [],
             "speed": self._engine.speed,
             "on_road": self._engine.on_road,
+            "tile": self._engine.tile,
             "facts": {
                 "on_road": self._engine.on_road,
                 "speed": round(self._engine.speed, 1),

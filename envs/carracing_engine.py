@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from gymnasium.envs.box2d.car_racing import CarRacing
 
+from envs.roads import bend
+
 TICKS_PER_STEP = 3  # of 50 a second
 ZOOM_TICKS = 51  # the camera zooms in during the first second
-BEND_TILES = 10  # of 3.5 units each
 SQUARE = (150, 0, 700, 700)  # of the 1000 x 800 drawn: the middle, above the instruments
 
 
@@ -76,14 +77,14 @@ class Engine(CarRacing):
         return np.array([tile[2:4] for tile in self.track])
 
     @property
+    def tile(self) -> int:
+        """The point of the route that is nearest."""
+        return int(((self.route - self.pose[:2]) ** 2).sum(axis=1).argmin())
+
+    @property
     def bend(self) -> int:
         """By how many degrees the road turns from here to ten tiles on, left positive."""
-        route = self.route
-        here = int(((route - self.pose[:2]) ** 2).sum(axis=1).argmin())
-        at = route[(here + np.array([0, 1, BEND_TILES, BEND_TILES + 1])) % len(route)]
-        first, last = at[1] - at[0], at[3] - at[2]
-        turn = math.degrees(math.atan2(last[1], last[0]) - math.atan2(first[1], first[0]))
-        return round((turn + 180.0) % 360.0 - 180.0)
+        return bend(self.route, self.tile)
 
     def _draw(self) -> np.ndarray:
         """Return the picture as uint8 ``(H, W, 3)``."""

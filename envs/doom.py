@@ -1,4 +1,4 @@
-"""The world `doom`: generated mazes and free walks on Freedoom maps, as a Gymnasium env.
+"""The world `doom`: generated mazes, free walks on Freedoom maps, and tasks, as a Gymnasium env.
 
 Deterministic: the same seed, options and actions give the same frames, also in another process.
 """
@@ -15,6 +15,7 @@ from envs.checks import one_of, whole
 from envs.doom_engine import TICS_PER_STEP, TURN_DEGREES, DoomEngine, View
 from envs.doom_map import Maze, make_maze
 from envs.doom_style import NAMED
+from envs.doom_task import TASK_SEEDS, TASKS
 from envs.sight import things_in_sight
 from envs.walk_words import ACTIONS, PHRASES, WALK_KEYS
 from worldsim.errors import WorldsimError
@@ -45,7 +46,7 @@ DOOM = WorldSpec(
     metres_per_unit=0.025,  # so the player is 1.4 m tall and 0.8 m wide
 )
 
-SOURCES = ("maze", "map", "mixed")
+SOURCES = ("maze", "map", "mixed", *TASKS)
 SPHERE_MESSAGE = "Ectoplasmic surge!"  # what Freedoom says when the blue sphere is touched
 NOT_A_PICKUP = ("secret",)
 TELEPORT_UNITS = 96.0  # a step is at most about 17 map units
@@ -56,15 +57,17 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
     """Mazes and maps seen through a person's eyes; 27 actions, 17.5 steps a second.
 
     Reward is 1 for every thing picked up. Touching the blue sphere ends the episode. An episode
-    is cut off after `max_steps`, and where a map teleports the player.
+    is cut off after `max_steps`, and where a map teleports the player. A task has its own reward
+    and end, see `envs.doom_task`.
 
     Args:
-        split: "train" or "heldout"; their mazes and maps are disjoint.
-        source: "maze", "map", or "mixed": one of both at random.
+        split: "train" or "heldout"; their mazes and maps are disjoint, and the seeds of tasks.
+        source: "maze", "map", the name of a task, or "mixed": any of them at random.
         image_size: Side of the square picture in pixels, 16 to 256.
         max_steps: Steps after which an episode is truncated.
         depth: Also give `info["depth"]`; costs some speed.
-        maze_share: How often "mixed" takes a maze.
+        maze_share: How often "mixed" takes a maze and not a map.
+        task_share: How often "mixed" takes a task.
         render_mode: None or "rgb_array".
 
     Raises:
@@ -82,6 +85,7 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         max_steps: int = 512,
         depth: bool = False,
         maze_share: float = 0.7,
+        task_share: float = 0.0,
         render_mode: str | None = None,
     ) -> None:
         """Check the arguments; ViZDoom starts with the first reset."""
@@ -90,12 +94,15 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         one_of("render_mode", render_mode, (None, "rgb_array"))
         if max_steps < 1:
             raise WorldsimError(f"max_steps {max_steps} is too small: use 1 or more")
-        if not 0 <= maze_share <= 1:
-            raise WorldsimError(f"maze_share {maze_share} is out of range: use 0 to 1")
-        self.split, self.source, self.maze_share = split, source, maze_share
+        for name, share in (("maze_share", maze_share), ("task_share", task_share)):
+            if not 0 <= share <= 1:
+                raise WorldsimError(f"{name} {share} is out of range: use 0 to 1")
+        self.split, self.source = split, source
+        self.maze_share, self.task_share = maze_share, task_share
         self.max_steps, self.render_mode = max_steps, render_mode
         self.spec_world = DOOM
-        self.engine = DoomEngine(image_size, depth)
+        self.engine = self._places = DoomEngine(image_size, depth)
+        self._tasks: dict[str, DoomEngine] = {}
         shape = (image_size, image_size, 3)
         self.observation_space = spaces.Box(0, 255, shape, np.uint8)
         self.action_space = spaces.Discrete(len(DOOM.actions))
@@ -112,17 +119,21 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         Args:
             seed: Decides everything: the place, the start and the engine's own randomness.
             options: `{"maze": seed}` or `{"map": "map07"}`, of either split; `"start": k` picks
-                the k-th cell of the maze, or the k-th thing of the map.
+                the k-th cell of the maze, or the k-th thing of the map. `{"task": "take_cover"}`.
         """
         super().reset(seed=seed)
         options = dict(options or {})
         place, start = self._choose(options), options.pop("start", None)
         if options:
-            raise WorldsimError(f"unknown option '{next(iter(options))}': use maze, map, start")
+            raise WorldsimError(
+                f"unknown option '{next(iter(options))}': use maze, map, task, start"
+            )
         self._seed = int(self.np_random.integers(1 << 31)) if seed is None else int(seed)
         engine_seed = int(self.np_random.integers(1 << 31))
         if isinstance(place, int):
             self._view = self._reset_maze(place, start, engine_seed)
+        elif place in TASKS:
+            self._view = self._reset_task(place, engine_seed)
         else:
             self._view = self._reset_map(place, start, engine_seed)
         self._steps = 0
@@ -134,15 +145,17 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
             raise gym.error.ResetNeeded("call reset() before step()")
         DOOM.action_text(int(action))  # raises for an action that does not exist
         before = self._view.pose
-        if self.maze is None and self.engine.health() < LOW_HEALTH:
+        task = self.engine.task is not None
+        if self.maze is None and not task and self.engine.health() < LOW_HEALTH:
             self.engine.command("give health")
         view = self.engine.step(self._buttons[int(action)])
         self._view, self._steps = view, self._steps + 1
         taken = [m for m in view.messages if not any(word in m for word in NOT_A_PICKUP)]
-        terminated = view.over or SPHERE_MESSAGE in taken
+        terminated = view.over or (SPHERE_MESSAGE in taken and not task)
         jumped = np.hypot(view.pose[0] - before[0], view.pose[1] - before[1]) > TELEPORT_UNITS
         truncated = not terminated and bool(self._steps >= self.max_steps or jumped)
-        return view.frame, float(len(taken)), terminated, truncated, self._info(int(action))
+        reward = view.reward if task else float(len(taken))
+        return view.frame, reward, terminated, truncated, self._info(int(action))
 
     @property
     def layout(self) -> Maze | None:
@@ -154,17 +167,29 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         return self._view.frame if self._view is not None and self.render_mode else None
 
     def close(self) -> None:
-        """End ViZDoom's process."""
-        self.engine.close()
+        """End ViZDoom's processes."""
+        for engine in (self._places, *self._tasks.values()):
+            engine.close()
 
     def _choose(self, options: dict[str, Any]) -> int | str:
-        """Return a maze seed or a map name, from the options or at random."""
-        if "maze" in options and "map" in options:
-            raise WorldsimError("options name a maze and a map: give one of them")
+        """Return a maze seed, a map name or a task, from the options or at random."""
+        named = [name for name in ("maze", "map", "task") if name in options]
+        if len(named) > 1:
+            raise WorldsimError(f"options name a {named[0]} and a {named[1]}: give one of them")
         if "maze" in options:
             return int(options.pop("maze"))
         if "map" in options:
             return str(options.pop("map")).lower()
+        if "task" in options:
+            task = options.pop("task")
+            one_of("task", task, tuple(TASKS))
+            return str(task)
+        if self.source in TASKS:
+            return self.source
+        # No share of tasks, no throw: datasets of before stay what they were.
+        mixed = self.source == "mixed" and self.task_share
+        if mixed and self.np_random.random() < self.task_share:
+            return str(self.np_random.choice(list(TASKS)))
         in_maze = self.source == "maze" or (
             self.source == "mixed" and self.np_random.random() < self.maze_share
         )
@@ -173,7 +198,17 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
             return int(self.np_random.integers(first, last + 1))
         return str(self.np_random.choice(MAPS[self.split]))
 
+    def _reset_task(self, name: str, seed: int) -> View:
+        self.maze, self._where = None, name
+        if name not in self._tasks:
+            size, depth = self.engine.image_size, self.engine.with_depth
+            self._tasks[name] = DoomEngine(size, depth, TASKS[name])
+        self.engine = self._tasks[name]
+        first, last = TASK_SEEDS[self.split]
+        return self.engine.start_task(first + seed % (last - first + 1))
+
     def _reset_maze(self, maze_seed: int, start: int | None, seed: int) -> View:
+        self.engine = self._places
         self.maze = make_maze(maze_seed)
         self._where = f"maze-{maze_seed:06d}"
         cells = self.maze.cells
@@ -184,6 +219,7 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         return self.engine.start_maze(self.maze, x, y, int(self.np_random.integers(360)), seed)
 
     def _reset_map(self, name: str, start: int | None, seed: int) -> View:
+        self.engine = self._places
         self.maze = None
         try:
             starts = self.engine.starts(name)

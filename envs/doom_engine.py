@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from envs.doom_map import Maze
-from envs.doom_style import NAMED, SPHERE
+from envs.doom_style import NAMED, NAMED_IN_TASKS, SPHERE
+from envs.doom_task import Task
 from envs.doom_udmf import maze_text, read_things, write_wad
 from worldsim.errors import WorldsimError
 
@@ -54,6 +55,7 @@ class View:
         objects: Named things in the picture, the nearest first.
         messages: What the engine said, such as which thing was picked up.
         over: The engine ended the map (an exit, or death).
+        reward: Of a task, since the last view.
     """
 
     frame: np.ndarray
@@ -62,22 +64,29 @@ class View:
     objects: list[dict[str, Any]]
     messages: list[str]
     over: bool
+    reward: float = 0.0
 
 
 class DoomEngine:
     """ViZDoom with Freedoom, set up so that a square picture of `image_size` comes out.
+
+    Args:
+        image_size: Side of the picture in pixels.
+        depth: Whether to measure depth.
+        task: One of ViZDoom's scenarios, which is then all that this engine plays; None for
+            mazes and maps.
 
     Raises:
         ImportError: ViZDoom is not installed.
         WorldsimError: `image_size` is not between 16 and 256.
     """
 
-    def __init__(self, image_size: int, depth: bool) -> None:
+    def __init__(self, image_size: int, depth: bool, task: Task | None = None) -> None:
         """Prepare; the child process starts with the first map."""
         if not 16 <= int(image_size) <= 256:
             raise WorldsimError(f"image_size {image_size} is out of range: use 16 to 256")
         self._vizdoom = _import_vizdoom()
-        self.image_size, self.with_depth = int(image_size), depth
+        self.image_size, self.with_depth, self.task = int(image_size), depth, task
         # Three engine pixels per picture pixel and direction: walls do not shimmer.
         self._height = 192 if image_size <= 64 else 384
         self._game: Any = None
@@ -116,10 +125,18 @@ class DoomEngine:
             game.make_action([0, 0, 0, 0, -((start[2] - yaw + 180) % 360 - 180)], 1)
         return self._settle(game)
 
+    def start_task(self, seed: int) -> View:
+        """Begin an episode of the task."""
+        game = self._start()
+        self._new_episode(game, "map01", seed)
+        return self._settle(game)
+
     def step(self, buttons: list[float]) -> View:
         """Hold forward, back, left, right (0 or 1) and turn (degrees a tic, right is positive)."""
-        self._game.make_action(buttons, TICS_PER_STEP)
-        return self._look()
+        reward = self._game.make_action(buttons, TICS_PER_STEP)
+        view = self._look()
+        view.reward = float(reward)
+        return view
 
     def command(self, text: str) -> None:
         """Send a console command; it takes effect with the next step."""
@@ -155,9 +172,8 @@ class DoomEngine:
         game = vizdoom.DoomGame()
         game.set_doom_config_path(str(Path(self._folder.name, "vizdoom.ini")))
         game.set_doom_game_path(str(self.wad))
-        game.set_doom_scenario_path(str(self._wad_file()))
         game.set_doom_map("map01")
-        game.set_doom_skill(1)
+        self._choose(game)
         width = 256 if self._height == 192 else 512
         resolution = getattr(vizdoom.ScreenResolution, f"RES_{width}X{self._height}")
         game.set_screen_resolution(resolution)
@@ -176,7 +192,7 @@ class DoomEngine:
             [variable.POSITION_X, variable.POSITION_Y, variable.ANGLE]
         )
         # No view bobbing: it depends on the engine's clock, which no picture shows.
-        game.add_game_args("-nomonsters +movebob 0 +cl_showsecretmessage 0")
+        game.add_game_args("+movebob 0 +cl_showsecretmessage 0")
         game.set_episode_timeout(0)
         game.set_mode(vizdoom.Mode.PLAYER)
         # The engine leaves a folder where it starts; let that be ours.
@@ -184,6 +200,18 @@ class DoomEngine:
             game.init()
         self._game = game
         return game
+
+    def _choose(self, game: Any) -> None:
+        """Set the game to the task, or to mazes and maps without monsters."""
+        if self.task is None:
+            game.set_doom_scenario_path(str(self._wad_file()))
+            game.set_doom_skill(1)
+            game.add_game_args("-nomonsters")
+            return
+        game.set_doom_scenario_path(str(self.wad.parent / "scenarios" / self.task.wad))
+        game.set_doom_skill(self.task.skill)
+        game.set_living_reward(self.task.living_reward)
+        game.set_death_penalty(self.task.death_penalty)
 
     def _new_episode(self, game: Any, map_name: str, seed: int) -> None:
         game.set_seed(seed % (1 << 31))
@@ -226,8 +254,9 @@ class DoomEngine:
     def _objects(self, labels: Any, left: int, x: float, y: float) -> list[dict[str, Any]]:
         """Describe the named things in the square, boxes (x0, y0, x1, y1) in picture pixels."""
         scale, found = self.image_size / self._height, []
+        named = NAMED_IN_TASKS if self.task is not None else NAMED
         for label in labels:
-            kind = NAMED.get(label.object_name)
+            kind = named.get(label.object_name)
             x0 = max(0.0, (label.x - left) * scale)
             x1 = min(float(self.image_size), (label.x + label.width - left) * scale)
             if kind is None or x1 <= x0:

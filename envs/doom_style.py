@@ -152,3 +152,13 @@ PICKUPS = (
     Kind(2019, "BlueArmor", "armour", "blue", pickup=True),
 )
 NAMED = {kind.engine_name: kind for kind in (SPHERE, *SCENERY, *PICKUPS)}
+# What stands about in tasks only.
+TASK_THINGS = (
+    Kind(2012, "Medikit", "medikit", "", pickup=True),
+    Kind(3001, "DoomImp", "imp", ""),
+    Kind(0, "DoomImpBall", "fireball", ""),
+    Kind(3004, "Zombieman", "zombie", ""),
+    Kind(9, "ShotgunGuy", "zombie", ""),
+    Kind(65, "ChaingunGuy", "zombie", ""),
+)
+NAMED_IN_TASKS = NAMED | {kind.engine_name: kind for kind in TASK_THINGS}

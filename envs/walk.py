@@ -29,6 +29,9 @@ SHARES = {
     "bump": 0.02,
     "rest": 0.04,
 }
+# Where one is shot at, one steps aside.
+DODGING = {"dodge": 0.7, "single": 0.12, "burst": 0.12, "rest": 0.06}
+UNDER_FIRE = ("take_cover",)
 
 
 class Walker(Wayfarer):
@@ -52,6 +55,7 @@ class Walker(Wayfarer):
             "look": self._look,
             "bump": self._bump,
             "rest": self._rest,
+            "dodge": self._dodge,
         }
 
     def reset(self, info: dict[str, Any], layout: Grid | None) -> None:
@@ -59,8 +63,9 @@ class Walker(Wayfarer):
         super().reset(info, layout)
         self._steps: Steps = iter(())
         self._reached: set[tuple[float, float]] = set()
-        shares = np.array(list(SHARES.values())) * self.rng.uniform(0.4, 1.6, len(SHARES))
-        self._shares = shares / shares.sum()
+        usual = DODGING if info.get("source") in UNDER_FIRE else SHARES
+        shares = np.array(list(usual.values())) * self.rng.uniform(0.4, 1.6, len(usual))
+        self._chances = dict(zip(usual, shares / shares.sum(), strict=True))
         self._wants_exit = self.rng.random() < 0.6
 
     def act(self, info: dict[str, Any]) -> tuple[int, str]:
@@ -73,7 +78,7 @@ class Walker(Wayfarer):
             if words is not None:
                 return self.spec.combine(self._split(words)), self.sentence
             self.sentence = ""
-            kind = str(self.rng.choice(list(SHARES), p=self._shares))
+            kind = str(self.rng.choice(list(self._chances), p=list(self._chances.values())))
             if self._things_in_view() and self._coin(SEE_AND_GO):
                 kind = "object"
             self._steps = self._kinds[kind]()
@@ -152,6 +157,12 @@ class Walker(Wayfarer):
                 if stuck > 3:
                     break
                 yield words
+
+    def _dodge(self) -> Steps:
+        """Step to one side, then perhaps to the other."""
+        for _ in range(self._steps_between(1, 3)):
+            words = "strafe left" if self._coin(0.5) else "strafe right"
+            yield from self._hold(words, self._steps_between(3, 14))
 
     def _look(self) -> Steps:
         """Turn on the spot: a half turn, or a look around."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 
+from envs import drive_words
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec
 
@@ -52,7 +53,7 @@ WORLDS = {
         spec="envs.doom:DOOM",
         explorer="envs.walk:Walker",
         explorer_options={"turn_degrees": 6.0},
-        options={"source": "mixed", "depth": True},
+        options={"source": "mixed", "task_share": 0.25, "depth": True},
         dull=64.0,
     ),
     "rooms": World(
@@ -65,9 +66,18 @@ WORLDS = {
     "carracing": World(
         env_id="worldsim/CarRacing-v0",
         spec="envs.carracing:CARRACING",
-        explorer="envs.carracing_drive:Driver",
+        explorer="envs.drive:Driver",
+        explorer_options={"phrases": drive_words.CARRACING, "grip_speed": 30.0},
         options={"colours": "mixed"},
         dull=30.0,
+    ),
+    "kart": World(
+        env_id="worldsim/Kart-v0",
+        spec="envs.kart:KART",
+        explorer="envs.drive:Driver",
+        explorer_options={"phrases": drive_words.KART, "pace": 0.28, "reverses": True},
+        options={"depth": True},
+        dull=15.0,
     ),
 }
 

@@ -39,7 +39,8 @@ def ask(cfg: AskConfig) -> None:
     picture = _open(cfg.image)
     reader = Reader.from_pretrained(cfg.checkpoint or None, cfg.device)
     frame = _square(picture, reader.size)
-    print(reader.ask(frame, cfg.question) if cfg.question else reader.describe(frame))
+    said = reader.ask([frame], [cfg.question]) if cfg.question else reader.describe([frame])
+    print(said[0])
 
 
 def _open(path: str) -> Image.Image:

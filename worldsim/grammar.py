@@ -18,7 +18,8 @@ from worldsim.grammar_words import CAPTIONS, EMPTY, NOTHING, QUESTIONS, WHERE
 
 AHEAD_DEGREES = 14  # to both sides of straight on
 BEND_DEGREES = 20  # a road that turns less goes straight on
-SPEEDS = ((5.0, "standing"), (25.0, "slow"), (45.0, "fast"))  # metres a second, below which
+TOP_SPEED = 90.0  # metres a second, of a car whose facts do not say
+SPEEDS = ((0.055, "standing"), (0.28, "slow"), (0.5, "fast"))  # shares of it, below which
 FASTEST = "very fast"
 YES, NO = "yes", "no"
 MOST_NAMED = 3  # things in a caption
@@ -56,7 +57,7 @@ def questions(facts: Facts, absent: Sequence[str]) -> list[Question]:
 
     Args:
         facts: What is true of it: ``things`` as `envs.sight` describes them, or ``on_road``,
-            ``speed`` and ``bend`` of a car; other keys are ignored.
+            ``speed``, ``bend`` and perhaps ``top_speed`` of a car; other keys are ignored.
         absent: Things that might be there, to ask after in vain. None of a pair that training
             is not to know.
     """
@@ -85,8 +86,8 @@ def ask(
 def describe(facts: Facts, rng: np.random.Generator, unseen: bool = False) -> str | None:
     """Return a caption of a frame; None where nothing is known of it."""
     if "on_road" in facts:
-        place = "road" if facts["on_road"] else "grass"
-        what = f"a {_speed(facts)} car on the {place}"
+        place = "on the road" if facts["on_road"] else "off the road"
+        what = f"a {_speed(facts)} car {place}"
         if facts["on_road"]:
             bend = _bend(facts)
             what += ", straight road" if bend == "straight on" else f", a bend to the {bend}"
@@ -147,7 +148,8 @@ def _metres(distance: float) -> str:
 
 
 def _speed(facts: Facts) -> str:
-    return next((said for limit, said in SPEEDS if facts["speed"] < limit), FASTEST)
+    share = facts["speed"] / facts.get("top_speed", TOP_SPEED)
+    return next((said for limit, said in SPEEDS if share < limit), FASTEST)
 
 
 def _bend(facts: Facts) -> str:

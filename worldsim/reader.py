@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +23,13 @@ from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, END, INFER, POSE
 from worldsim.world import WorldSpec
 
 MOST_WORDS = 48  # tokens of a caption or an answer
+LANES = 24  # asked side by side
+Frames = Sequence[np.ndarray] | np.ndarray  # uint8 (B, H, W, 3)
 DEPTH_WORDS = 8  # distances along each side of a picture
 
 
 class Reader:
-    """Answers about frames, uint8 ``(H, W, 3)`` of the checkpoint's size.
+    """Answers about frames, uint8 ``(H, W, 3)`` of the checkpoint's size; many at once.
 
     Answers are the likeliest words, one after the other; the same frames give the same answers.
     How sure the model is it does not say.
@@ -47,46 +50,50 @@ class Reader:
         self.codec = torch.nn.Module.to(checkpoint.codec, device, torch.float32).eval()
         self.size: int = self.codec.config.image_size
         # Frames stand as in training, where what is asked about has no more noise than history.
-        config = RolloutConfig(
+        self._config = RolloutConfig(
             window=max(checkpoint.rollout.window, 2 * DEPTH_WORDS),
             base_level=checkpoint.rollout.base_level,
         )
-        self._rollout = Rollout(self.network, self.tokenizer, config, 1, self.codec.latent_shape)
-        self._lane = torch.zeros(1, dtype=torch.long, device=device)
-        self._place = 0  # of the next token within the text after the newest frame
+        self._rollout = self._make_rollout(1)
+        self._places = self._lanes  # of the next token within the text after the newest frame
 
     @classmethod
     def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> Reader:
         """Load a checkpoint folder; without a path, the bundled one."""
         return cls(Checkpoint.load(path or None), device)
 
-    def describe(self, frame: np.ndarray) -> str:
-        """Return a caption of a frame."""
-        return self._say([frame], [self.tokenizer.mark(DESCRIBE)])
+    def describe(self, frames: Frames) -> list[str]:
+        """Return a caption of each frame."""
+        return self._say([[frame] for frame in frames], [[self.tokenizer.mark(DESCRIBE)]])
 
-    def ask(self, frame: np.ndarray, question: str) -> str:
-        """Return the answer to a question about a frame, such as "what is ahead"."""
-        words = self.tokenizer.encode_sentence(question.rstrip(" ?"))
-        return self._say([frame], [self.tokenizer.mark(ASK), *words, self.tokenizer.mark(ANSWER)])
+    def ask(self, frames: Frames, questions: Sequence[str]) -> list[str]:
+        """Return the answer to a question about each frame, such as "what is ahead"."""
+        if len(frames) != len(questions):
+            raise WorldsimError(f"{len(frames)} frames have {len(questions)} questions: one each")
+        mark = self.tokenizer.mark
+        words = [self.tokenizer.encode_sentence(question.rstrip(" ?")) for question in questions]
+        asked = [[mark(ASK), *ids, mark(ANSWER)] for ids in words]
+        return self._say([[frame] for frame in frames], asked)
 
-    def pose(self, before: np.ndarray, after: np.ndarray) -> tuple[float, ...] | None:
+    def pose(self, befores: Frames, afters: Frames) -> list[tuple[float, ...] | None]:
         """Return metres ahead and to the left and degrees to the left from frame to frame.
 
         None where the model's answer is no motion.
         """
-        return read_motion(self._say([before, after], [self.tokenizer.mark(POSE)]))
+        pairs = _pairs(befores, afters)
+        return [read_motion(said) for said in self._say(pairs, [[self.tokenizer.mark(POSE)]])]
 
     @torch.inference_mode()
-    def infer_action(self, before: np.ndarray, after: np.ndarray, world: str) -> str:
-        """Return which action of a world led from one frame to the next, the likeliest of all."""
-        spec = self._spec(world)
-        logits = self._see([before, after], [self.tokenizer.mark(INFER)])
-        return self._choose(spec, logits, self.tokenizer.mark(END))
+    def infer_action(self, befores: Frames, afters: Frames, world: str) -> list[str]:
+        """Return which action of a world led from each frame to the next, the likeliest of all."""
+        spec, found = self._spec(world), list[str]()
+        for pairs in _parts(_pairs(befores, afters)):
+            logits = self._see(pairs, [[self.tokenizer.mark(INFER)]])
+            found += self._choose(spec, logits, self.tokenizer.mark(END))
+        return found
 
     @torch.inference_mode()
-    def act(
-        self, instruction: str, frames: Sequence[np.ndarray], actions: Sequence[str], world: str
-    ) -> str:
+    def act(self, instruction: str, frames: Frames, actions: Sequence[str], world: str) -> str:
         """Return the likeliest next action of a world for an instruction.
 
         Args:
@@ -99,76 +106,107 @@ class Reader:
         if len(actions) != len(frames) - 1:
             raise WorldsimError(f"{len(frames)} frames have {len(frames) - 1} actions between them")
         done = [self.tokenizer.encode(spec.action_text(spec.action_index(a))) for a in actions]
-        logits = self._see(frames, [], done, words)
-        return self._choose(spec, logits, self.tokenizer.frame)
+        logits = self._see([list(frames)], [[]], done, words)
+        return self._choose(spec, logits, self.tokenizer.frame)[0]
 
     @torch.inference_mode()
-    def depth(self, frame: np.ndarray) -> np.ndarray:
-        """Return how far away things are, float32 ``(DEPTH_WORDS, DEPTH_WORDS)`` metres."""
-        ids = torch.tensor(self.tokenizer.depth_ids)
-        logits = self._see([frame], [self.tokenizer.mark(DEPTH)])
-        steps = []
+    def depth(self, frames: Frames) -> np.ndarray:
+        """Return how far things are, float32 ``(B, DEPTH_WORDS, DEPTH_WORDS)`` metres."""
+        found = [self._depths(part) for part in _parts([[frame] for frame in frames])]
+        return np.concatenate(found).reshape(-1, DEPTH_WORDS, DEPTH_WORDS)
+
+    def _depths(self, frames: list[list[np.ndarray]]) -> np.ndarray:
+        """Return metres ``(B, DEPTH_WORDS ** 2)``, row by row."""
+        ids = torch.tensor(self.tokenizer.depth_ids, device=self.network.device)
+        logits, steps = self._see(frames, [[self.tokenizer.mark(DEPTH)]]), []
         for _ in range(DEPTH_WORDS**2):
-            steps.append(int(logits[ids].argmax()))
-            logits = self._go_on(int(ids[steps[-1]]))
-        metres = np.array(DEPTHS, np.float32)[steps]
-        return metres.reshape(DEPTH_WORDS, DEPTH_WORDS)
+            steps.append(logits[:, ids].argmax(dim=1))
+            logits = self._go_on(ids[steps[-1]])
+        return np.array(DEPTHS, np.float32)[torch.stack(steps, dim=1).cpu().numpy()]
+
+    def _say(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
+        """Ask of each list of frames its question, or all the only one; return the answers."""
+        asked = asked * len(frames) if len(asked) == 1 else asked
+        return [
+            text
+            for part, questions in zip(_parts(frames), _parts(asked), strict=True)
+            for text in self._answers(part, questions)
+        ]
 
     @torch.inference_mode()
-    def _say(self, frames: Sequence[np.ndarray], asked: list[int]) -> str:
-        logits, said = self._see(frames, asked), list[int]()
-        while len(said) < MOST_WORDS:
-            token = int(logits.argmax())
-            if token == self.tokenizer.mark(END):
+    def _answers(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
+        logits, end = self._see(frames, asked), self.tokenizer.mark(END)
+        said: list[list[int]] = [[] for _ in frames]
+        silent = [False] * len(frames)
+        for _ in range(MOST_WORDS):
+            tokens = logits.argmax(dim=1)
+            for lane, token in enumerate(tokens.tolist()):
+                silent[lane] = silent[lane] or token == end
+                if not silent[lane]:
+                    said[lane].append(token)
+            if all(silent):
                 break
-            said.append(token)
-            logits = self._go_on(token)
-        return self.tokenizer.decode(said)
+            logits = self._go_on(tokens)
+        return [self.tokenizer.decode(ids) for ids in said]
 
     def _see(
         self,
-        frames: Sequence[np.ndarray],
-        asked: list[int],
+        frames: list[list[np.ndarray]],
+        asked: list[list[int]],
         actions: Sequence[list[int]] = (),
         prompt: list[int] | None = None,
     ) -> Tensor:
-        """Take frames in and ask; return the logits of the first word to say, ``(vocab,)``."""
-        images = np.stack([self._checked(frame) for frame in frames])
-        device = self._lane.device
-        latents = self.codec.encode(to_float(torch.from_numpy(images).to(device)))
-        self._rollout.forget(self._lane)
-        if prompt:
-            self._rollout.read_prompt(self._lane, prompt)
-        for k, latent in enumerate(latents):
-            if k:
-                self._rollout.read_step(self._lane, [actions[k - 1] if actions else []])
-            self._rollout.commit(self._lane, latent[None])
-        self._place = FIRST_WORD + len(asked)
-        return self._rollout.ask(self._lane, asked)[0]
+        """Take frames in and ask; return the logits of the first word to say, ``(B, vocab)``.
 
-    def _go_on(self, token: int) -> Tensor:
-        """Let one more token be said; return the logits of the next, ``(vocab,)``."""
-        logits = self._rollout.go_on(self._lane, token, self._place)[0]
-        self._place += 1
+        Args:
+            frames: As many for each of the lanes.
+            asked: For each lane, or for all.
+            actions: Between the frames; all lanes did the same.
+            prompt: Read by all before the first frame.
+        """
+        if len(frames) != len(self._lanes):
+            self._rollout = self._make_rollout(len(frames))
+        asked = asked * len(frames) if len(asked) == 1 else asked
+        images = np.stack([[self._checked(frame) for frame in seen] for seen in frames], axis=1)
+        self._rollout.forget(self._lanes)
+        if prompt:
+            self._rollout.read_prompt(self._lanes, prompt)
+        for k, pictures in enumerate(images):
+            if k:
+                did = actions[k - 1] if actions else []
+                self._rollout.read_step(self._lanes, [did] * len(frames))
+            pixels = to_float(torch.from_numpy(pictures).to(self.network.device))
+            self._rollout.commit(self._lanes, self.codec.encode(pixels))
+        lengths = torch.tensor([len(ids) for ids in asked], device=self.network.device)
+        self._places = FIRST_WORD + lengths
+        return self._rollout.ask(self._lanes, asked)
+
+    def _go_on(self, tokens: Tensor) -> Tensor:
+        """Let one more token be said ``(B,)``; return the logits of the next, ``(B, vocab)``."""
+        logits = self._rollout.go_on(self._lanes, tokens, self._places)
+        self._places = self._places + 1
         return logits
 
-    def _choose(self, spec: WorldSpec, logits: Tensor, end: int) -> str:
-        """Return the action that is likeliest to be said, with what comes after it."""
-        state, place = self._rollout.state(), self._place
-        chances = []
-        for words in spec.actions:
-            self._rollout.load(state)
-            self._place = place
-            chances.append(self._likelihood(logits, [*self.tokenizer.encode(words), end]))
-        return spec.actions[int(np.argmax(chances))]
+    def _choose(self, spec: WorldSpec, logits: Tensor, end: int) -> list[str]:
+        """Return for each lane the action likeliest to be said, with what comes after it."""
+        chances = torch.stack(
+            [
+                self._likelihood(logits, [*self.tokenizer.encode(words), end])
+                for words in spec.actions
+            ]
+        )
+        return [spec.actions[k] for k in chances.argmax(dim=0).tolist()]
 
-    def _likelihood(self, logits: Tensor, ids: list[int]) -> float:
-        """Return the logarithm of the chance that exactly these tokens follow."""
-        total = 0.0
-        for token in ids:
-            total += float(logits.log_softmax(dim=-1)[token])
-            logits = self._go_on(token)
-        return total
+    def _likelihood(self, logits: Tensor, ids: list[int]) -> Tensor:
+        """Return the logarithm of the chance that exactly these tokens follow, ``(B,)``."""
+        after = self._rollout.weigh(self._lanes, ids[:-1], self._places)
+        chances = torch.cat([logits[:, None], after], dim=1).log_softmax(dim=-1)  # (B, L, vocab)
+        return chances[:, torch.arange(len(ids)), ids].sum(dim=1)
+
+    def _make_rollout(self, lanes: int) -> Rollout:
+        self._lanes = torch.arange(lanes, device=self.network.device)
+        shape = self.codec.latent_shape
+        return Rollout(self.network, self.tokenizer, self._config, lanes, shape)
 
     def _checked(self, frame: np.ndarray) -> np.ndarray:
         frame = np.asarray(frame)
@@ -185,3 +223,12 @@ class Reader:
                 f"this checkpoint knows no world '{world}': use one of {', '.join(self.worlds)}"
             )
         return self.worlds[world]
+
+
+def _pairs(befores: Frames, afters: Frames) -> list[list[np.ndarray]]:
+    return [[before, after] for before, after in zip(befores, afters, strict=True)]
+
+
+def _parts(items: list[Any]) -> list[list[Any]]:
+    """Split into as many as are asked side by side."""
+    return [items[k : k + LANES] for k in range(0, len(items), LANES)]

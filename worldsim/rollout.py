@@ -23,11 +23,11 @@ STEP_TEXT = 8  # answer, mark and the longest action; a sentence takes the room 
 
 
 class Words(NamedTuple):
-    """Text of one pass, padded: ids and validity ``(B, L)``, place of the first in its step."""
+    """Text of one pass, padded: ids and validity ``(B, L)``, places in their step ``(B, L)``."""
 
     ids: Tensor
     valid: Tensor
-    first: int
+    places: Tensor
 
 
 class Rollout:
@@ -83,36 +83,57 @@ class Rollout:
         """Read the words that lead to a frame which is already known."""
         self._read(lanes, self._step_words(lanes, words))
 
-    def ask(self, lanes: Tensor, asked: list[int]) -> Tensor:
-        """Ask after the newest frame; return the logits of the first word to say, (B, vocab)."""
-        return self._read(lanes, self._step_words(lanes, [asked] * len(lanes)))[:, -1].float()
+    def ask(self, lanes: Tensor, asked: Sequence[list[int]]) -> Tensor:
+        """Ask after the newest frame; return the logits of the first word to say, (B, vocab).
 
-    def go_on(self, lanes: Tensor, token: int, place: int) -> Tensor:
+        Args:
+            lanes: ``(B,)``.
+            asked: Token ids, one list a lane.
+        """
+        text = self._step_words(lanes, asked)
+        last = text.valid.sum(dim=1) - 1
+        return self._read(lanes, text)[torch.arange(len(lanes)), last].float()
+
+    def go_on(self, lanes: Tensor, tokens: Tensor, places: Tensor) -> Tensor:
         """Read one more token of a step's text; return the logits of the next one, (B, vocab).
 
         Args:
             lanes: ``(B,)``.
-            token: The same for all.
-            place: How many tokens of this step stand before it, the frame's mark and the world's
-                answer among them.
+            tokens: ``(B,)``.
+            places: ``(B,)``, how many tokens of this step stand before it, the frame's mark and
+                the world's answer among them.
         """
-        return self._read(lanes, self._pad([[token]] * len(lanes), first=place))[:, -1].float()
+        text = Words(tokens[:, None], torch.ones_like(tokens[:, None]), places[:, None])
+        return self._read(lanes, text)[:, 0].float()
+
+    def weigh(self, lanes: Tensor, ids: list[int], places: Tensor) -> Tensor:
+        """Return the logits after each of some words, (B, L, vocab), without keeping them.
+
+        Args:
+            lanes: ``(B,)``.
+            ids: The words, the same for all.
+            places: ``(B,)``, that of the first, as for `go_on`.
+        """
+        text = self._pad([ids] * len(lanes), first=0)
+        text = text._replace(places=text.places + places[:, None])
+        return self._pass(lanes, text, None, 0.0)[0].float()
 
     def draw(
-        self, lanes: Tensor, words: Sequence[list[int]], noise: Tensor, levels: list[float]
+        self, lanes: Tensor, words: Sequence[list[int]] | None, noise: Tensor, levels: list[float]
     ) -> Tensor:
         """Read the words and denoise the next frame in the same passes.
 
         Args:
             lanes: ``(B,)``.
-            words: Token ids of what is done or said, one list a lane; may be empty.
+            words: Token ids of what is done or said, one list a lane; may be empty. None for a
+                first frame, which nothing leads to.
             noise: ``(B, c, h, w)``.
             levels: See `sampler.noise_levels`.
 
         Returns:
             The frame, ``(B, c, h, w)``; memory does not hold it until `commit`.
         """
-        text: Words | None = self._step_words(lanes, words)
+        text: Words | None = None if words is None else self._step_words(lanes, words)
 
         def velocity(latents: Tensor, level: float) -> Tensor:
             nonlocal text
@@ -167,8 +188,9 @@ class Rollout:
         length = max(map(len, rows))
         ids = [row + [self.tokenizer.pad] * (length - len(row)) for row in rows]
         valid = [[place < len(row) for place in range(length)] for row in rows]
+        places = torch.arange(length, device=self.device).expand(len(rows), -1) + first
         return Words(
-            torch.tensor(ids, device=self.device), torch.tensor(valid, device=self.device), first
+            torch.tensor(ids, device=self.device), torch.tensor(valid, device=self.device), places
         )
 
     def _read(self, lanes: Tensor, text: Words) -> Tensor:
@@ -180,8 +202,7 @@ class Rollout:
 
     def _hear(self, lanes: Tensor, text: Words) -> None:
         """Remember words, if there are any, until others are said."""
-        places = torch.arange(text.ids.shape[1], device=self.device) + text.first
-        words = text.valid.bool() & (places >= FIRST_WORD)
+        words = text.valid.bool() & (text.places >= FIRST_WORD)
         said = self.network.hear(text.ids.long(), words[:, None])[:, 0].float()
         self.said[lanes] = torch.where(words.any(dim=1, keepdim=True), said, self.said[lanes])
 
@@ -206,10 +227,9 @@ class Rollout:
         b, n = len(lanes), self.network.num_tokens if latents is not None else 0
         text = text or self._pad([[]] * b, first=0)
         ids, valid = text.ids.long(), text.valid.bool()
-        place = torch.arange(ids.shape[1], device=self.device)
         order, now = self.order[lanes][:, None], self.time[lanes][:, None]
-        text_time = (now if frame_first else (now - 1).clamp(min=0)).expand(b, len(place))
-        text_order = order + place + int(frame_first)
+        text_time = (now if frame_first else (now - 1).clamp(min=0)).expand(b, ids.shape[1])
+        text_order = order + torch.arange(ids.shape[1], device=self.device) + int(frame_first)
         frame_order = order if frame_first else order + valid.sum(dim=1, keepdim=True)
         attend = self.ring.place(
             lanes,
@@ -225,7 +245,7 @@ class Rollout:
             frames = latents[:, None]
         dtype = self.network.dtype
         logits, velocity, _ = self.network(
-            ids, text_time, (place + text.first).expand(b, len(place)),
+            ids, text_time, text.places,
             frames.to(dtype), past.to(dtype),
             self.said[lanes][:, None][:, : frames.shape[1]].to(dtype),
             torch.full((b, frames.shape[1]), level, device=self.device), now, attend,

@@ -148,9 +148,20 @@ def talk(
         example.frame(latents, step, tokenizer.frame)
         if step < last:
             example.text([tokenizer.frame_end, window.answers[step]], time=step)
-    example.text([tokenizer.frame_end, window.answers[last], *asked], time=last, learn=False)
-    example.text([*said, tokenizer.mark(END)], time=last)
+    example.text([tokenizer.frame_end, window.answers[last]], time=last, learn=False)
+    aside(example, tokenizer, asked, said)
     return example
+
+
+def aside(example: Example, tokenizer: TextTokenizer, asked: Seq[int], said: Seq[int]) -> None:
+    """Go on with ·asked·said·end about the newest frame; as `talk`, after whatever came before.
+
+    Nothing but another aside may follow: what steers the next frame has its place right after
+    the answer of the last.
+    """
+    last = example.frame_time[-1]
+    example.text(asked, time=last, learn=False)
+    example.text([*said, tokenizer.mark(END)], time=last)
 
 
 def _rollout(

@@ -138,6 +138,31 @@ class Simulator:
         return torch.stack([torch.as_tensor(s.frames[-1]) for s in starts])
 
     @torch.inference_mode()
+    def imagine(self, prompts: Sequence[str], seeds: Sequence[int] | None = None) -> Tensor:
+        """Begin rollouts in places that only a sentence describes.
+
+        Args:
+            prompts: One a lane, such as "you see a red box ahead".
+            seeds: One a lane; without them lanes are seeded by their number.
+
+        Returns:
+            The first frame of every lane, uint8 ``(B, H, W, 3)``; go on from there with `step`.
+        """
+        if len(prompts) != self.num_envs:
+            raise WorldsimError(f"{len(prompts)} prompts for {self.num_envs} lanes: give one each")
+        every = torch.arange(self.num_envs, device=self.device)
+        ids = [self.tokenizer.encode_sentence(prompt) for prompt in prompts]
+        self._said = [[] for _ in prompts]
+        self._rollout.forget(every)
+        for lane, prompt in enumerate(ids):
+            self._rollout.read_prompt(every[lane : lane + 1], prompt)
+        for generator, seed in zip(self._noise, seeds or range(self.num_envs), strict=True):
+            generator.manual_seed(int(seed))
+        latents = self._rollout.draw(every, None, self._draw_noise(), self.levels)
+        self._answer(every, self._rollout.commit(every, latents))
+        return self._decode(latents)
+
+    @torch.inference_mode()
     def step(self, actions: Sequence[str | None]) -> StepOutput:
         """Dream the next frame of every lane.
 
@@ -153,8 +178,7 @@ class Simulator:
             for said, action in zip(self._said, actions, strict=True)
         ]
         self._said = [[] for _ in actions]
-        shape = self.codec.latent_shape
-        noise = torch.stack([torch.randn(shape, generator=g) for g in self._noise])
+        noise = self._draw_noise()
         began = time.perf_counter()
         latents = self._rollout.draw(every, words, noise, self.levels)
         denoised = time.perf_counter()
@@ -213,6 +237,11 @@ class Simulator:
         return one_step_flow_loss(
             self.network, self.tokenizer, self.config, latents, actions, generator
         )
+
+    def _draw_noise(self) -> Tensor:
+        """Draw a frame of noise in every lane, (B, c, h, w)."""
+        shape = self.codec.latent_shape
+        return torch.stack([torch.randn(shape, generator=g) for g in self._noise])
 
     def _answer(self, lanes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Turn the logits after a frame into rewards and ends, the most likely of each."""

@@ -72,7 +72,7 @@ def _unpack(stored: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
         return stored
     try:
         with Image.open(io.BytesIO(stored.tobytes()), formats=["PNG"]) as picture:
-            rows = np.asarray(picture.convert("RGB"))
+            rows = np.array(picture.convert("RGB"))  # a copy: others may write into their frames
     except Image.DecompressionBombError as error:
         raise ValueError(str(error)) from error
     return rows.reshape(int(entry["frames"]), -1, *rows.shape[1:])

@@ -45,6 +45,7 @@ class WorldSpec:
         metres_per_unit: Length of one unit of a pose.
         credits: Where its pictures come from, and under which licences.
         things: What may stand about in training places, such as "red box".
+        field_of_view: Degrees that the square picture shows; 0 where it is no view from inside.
     """
 
     name: str
@@ -57,6 +58,7 @@ class WorldSpec:
     metres_per_unit: float = 1.0
     credits: str = ""
     things: list[str] = field(default_factory=list)
+    field_of_view: float = 90.0
 
     def action_text(self, index: int) -> str:
         """Return the canonical words of an action index."""

@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 import envs  # noqa: F401
 from envs.doom import DOOM, MAPS, MAZE_SEEDS, DoomEnv
 from envs.doom_map import make_maze
+from envs.doom_task import TASKS
 from worldsim.errors import WorldsimError
 
 pytest.importorskip("vizdoom")
@@ -237,3 +238,46 @@ def test_without_vizdoom_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "vizdoom", None)
     with pytest.raises(ImportError, match=r'pip install "worldsim\[doom\]"'):
         DoomEnv()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_repeats_and_is_registered_under_its_name(task):
+    name = "".join(word.title() for word in task.split("_"))
+    env = gym.make(f"worldsim/Doom{name}-v0", disable_env_checker=True).unwrapped
+    assert env.max_steps == 1050
+    first = walk(env, 5)
+    walk(env, 6, {"maze": MAZE})  # what happened in between must not matter
+    assert walk(env, 5) == first and env._info(0)["source"] == task
+    env.split = "heldout"
+    assert walk(env, 5) != first
+    env.close()
+
+
+def test_staying_alive_pays_a_point_a_tic_and_death_ends_the_task():
+    env = DoomEnv(source="take_cover", max_steps=1050)
+    env.reset(seed=1)
+    rewards, terminated = [], False
+    while not terminated:
+        _, reward, terminated, truncated, _ = env.step(0)
+        rewards.append(reward)
+        assert not truncated
+    assert set(rewards[:-1]) == {2.0} and 0 <= rewards[-1] <= 2
+    env.close()
+
+
+def test_the_armour_at_the_end_of_the_corridor_is_seen_and_getting_nearer_pays():
+    env = DoomEnv(source="deadly_corridor")
+    _, info = env.reset(seed=0)
+    things = {thing["name"] for thing in info["objects"]}
+    assert {"armour", "zombie"} <= things
+    forward = sum(env.step(DOOM.action_index("forward"))[1] for _ in range(10))
+    assert forward > 20
+    env.close()
+
+
+def test_mixed_takes_tasks_as_often_as_told():
+    env = DoomEnv(source="mixed", task_share=0.5, image_size=16)
+    where = [env.reset(seed=n)[1]["source"] for n in range(24)]
+    assert 5 < sum(source in TASKS for source in where) < 19
+    assert any(source.startswith("maze") for source in where)
+    env.close()

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from envs import carracing_words, walk_words
+from envs import drive_words, walk_words
 from envs.worlds import world_spec
 
 WORDS = {
     "doom": walk_words.PHRASES,
     "rooms": walk_words.PHRASES,
-    "carracing": carracing_words.PHRASES,
+    "carracing": drive_words.CARRACING,
+    "kart": drive_words.KART,
 }
 worlds = pytest.mark.parametrize("world", WORDS)
 

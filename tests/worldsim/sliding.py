@@ -65,8 +65,15 @@ def walk(seed: int, steps: int) -> tuple[Episode, list[Place]]:
             actions.append(action)
             places.append(places[-1].moved(SPEC.action_text(action)))
     frames = np.stack([place.view() for place in places])
-    rewards, texts = np.zeros(steps), [""] * steps
-    return Episode(frames, np.array(actions), rewards, False, texts, _source(seed), seed), places
+    rewards, texts = np.array([reward_of(place) for place in places[1:]]), [""] * steps
+    pose = np.array([(0, -p.row, -p.column * 360 / 128) for p in places], np.float32)
+    episode = Episode(frames, np.array(actions), rewards, False, texts, _source(seed), seed, pose)
+    return episode, places
+
+
+def reward_of(place: Place) -> float:
+    """The left half of a plane pays."""
+    return float(place.column % 128 < 64)
 
 
 def _source(seed: int) -> str:
@@ -133,7 +140,10 @@ class SlidingDream:
         words = [a if a is not None else s for a, s in zip(actions, self.said, strict=True)]
         if not self.deaf:
             self.lanes = [p.moved(w or "stay") for p, w in zip(self.lanes, words, strict=True)]
-        return type("Step", (), {"frames": self._frames()})()
+        rewards = torch.tensor([0.0 if self.noisy else reward_of(place) for place in self.lanes])
+        ends = torch.zeros(self.num_envs, dtype=torch.bool)
+        said = {"frames": self._frames(), "rewards": rewards, "terminated": ends}
+        return type("Step", (), said)()
 
     def snapshot(self) -> Any:
         return list(self.lanes)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.worldsim.tiny import make_checkpoint
+from tests.worldsim.tiny import make_checkpoint, without_marks
 from worldsim import ask as program
 from worldsim.ask import AskConfig, ask
 from worldsim.errors import WorldsimError
@@ -23,7 +23,7 @@ def test_it_prints_what_the_reader_says_of_the_middle_square(tmp_path, folder, c
     for question in ("", "what is ahead"):
         ask(AskConfig(str(tmp_path / "wide.png"), question, folder))
         frame = np.ascontiguousarray(pixels[:, 8:40])
-        wanted = reader.ask(frame, question) if question else reader.describe(frame)
+        wanted = (reader.ask([frame], [question]) if question else reader.describe([frame]))[0]
         assert capsys.readouterr().out == wanted + "\n"
 
 
@@ -41,7 +41,12 @@ def test_what_is_no_picture_is_one_error(tmp_path, folder, content):
         ask(AskConfig(str(path), "", folder))
 
 
-def test_the_bundled_checkpoint_says_that_it_cannot_answer_yet(tmp_path):
+def test_the_bundled_checkpoint_answers_and_older_ones_say_why_they_cannot(tmp_path, capsys):
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    ask(AskConfig(str(tmp_path / "a.png"), "how many things do you see"))
+    assert capsys.readouterr().out.strip()
+    checkpoint = make_checkpoint()
+    checkpoint.tokenizer = without_marks(checkpoint.tokenizer)
+    checkpoint.save(tmp_path / "old")
     with pytest.raises(WorldsimError, match="trained before frames could be asked"):
-        ask(AskConfig(str(tmp_path / "a.png")))
+        ask(AskConfig(str(tmp_path / "a.png"), "", str(tmp_path / "old")))

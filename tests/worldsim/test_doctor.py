@@ -52,3 +52,12 @@ def test_no_display_says_what_happens_instead(weights, monkeypatch):
 def test_missing_measure_weights_are_told(weights, monkeypatch, tmp_path):
     monkeypatch.setenv("WORLDSIM_CACHE", str(tmp_path / "empty"))
     assert examine()["lpips"]["state"] == "missing"
+    assert examine()["i3d"]["state"] == "missing"
+
+
+def test_a_simulator_without_its_tracks_says_how_to_get_them(weights, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor_module, "SIMULATORS", {"kart": ("pystk2", "kart")})
+    monkeypatch.setattr(doctor_module, "find_spec", lambda module: object())
+    monkeypatch.setattr("worldsim.kart_assets.PACKAGED", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert "apt install supertuxkart-data" in as_text(examine())

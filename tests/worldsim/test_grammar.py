@@ -123,7 +123,7 @@ def test_captions_of_an_empty_place_and_of_a_road():
     assert describe({"things": []}, rng) in EMPTY.seen
     assert describe({"things": []}, rng, unseen=True) in EMPTY.unseen
     assert "a fast car on the road, a bend to the right" in describe(ROAD, rng)
-    assert "on the grass" in describe(ROAD | {"on_road": False}, rng)
+    assert "off the road" in describe(ROAD | {"on_road": False}, rng)
 
 
 def test_where_nothing_is_known_nothing_is_said():

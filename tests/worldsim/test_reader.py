@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.worldsim.tiny import make_checkpoint
+from tests.worldsim.tiny import make_checkpoint, without_marks
 from worldsim.codec import to_float
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
@@ -19,20 +19,25 @@ def reader():
     return Reader(make_checkpoint())
 
 
-def speaks(reader, text):
-    """Let the network say a text whatever it is asked, and remember what it was asked."""
-    ids = [*reader.tokenizer.encode(text), reader.tokenizer.mark(END)]
+def speaks(reader, *texts):
+    """Let the network say a text in each lane, whatever it is asked; remember what it was asked."""
+    said = [[*reader.tokenizer.encode(t), *[reader.tokenizer.mark(END)] * 50] for t in texts]
     asked = []
 
-    def logits(token):
-        return torch.nn.functional.one_hot(torch.tensor(token), len(reader.tokenizer)).float()
+    def logits(k):
+        tokens = torch.tensor([ids[k] for ids in said])
+        return torch.nn.functional.one_hot(tokens, len(reader.tokenizer)).float()
 
-    def see(frames, question):
-        asked.append((len(frames), question))
-        reader._said = list(ids)
-        return logits(reader._said.pop(0))
+    def see(frames, questions):
+        asked.extend((len(seen), *questions) for seen in frames)
+        reader._k = 0
+        return logits(0)
 
-    reader._see, reader._go_on = see, lambda token: logits(reader._said.pop(0))
+    def go_on(tokens):
+        reader._k += 1
+        return logits(reader._k)
+
+    reader._see, reader._go_on = see, go_on
     return asked
 
 
@@ -55,73 +60,96 @@ def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames):
     wanted = WorldObjective(reader.network, ObjectiveConfig()).predict(batch)[0][0]
     first = int((rows.text_ids[0] == tokenizer.mark(ANSWER)).argmax())
     with torch.inference_mode():
-        got = [reader._see(FRAMES[:num_frames], asked)]
-        got += [reader._go_on(token) for token in said]
+        # a longer question beside it must not matter
+        both = [list(FRAMES[:num_frames]), list(FRAMES[::-1][:num_frames])]
+        got = [reader._see(both, [asked, [*asked, *said]])[0]]
+        weighed = reader._rollout.weigh(reader._lanes, said, reader._places)[0]
+        got += [reader._go_on(torch.tensor([token, said[0]]))[0] for token in said]
     wanted = wanted[first : first + len(got)]
     torch.testing.assert_close(torch.stack(got), wanted, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(weighed, torch.stack(got[1:]), rtol=1e-3, atol=1e-4)
 
 
 def test_it_asks_with_the_marks_of_training_and_stops_at_the_end(reader):
-    asked = speaks(reader, "walk to the green torch")
+    asked = speaks(reader, "walk to the green torch", "forward")
     tokenizer = reader.tokenizer
-    assert reader.describe(FRAMES[0]) == "walk to the green torch"
-    assert reader.ask(FRAMES[0], "what is ahead?") == "walk to the green torch"
+    assert reader.describe(FRAMES) == ["walk to the green torch", "forward"]
+    assert reader.ask(FRAMES, ["what is ahead?"] * 2) == ["walk to the green torch", "forward"]
     question = [tokenizer.mark(ASK), *tokenizer.encode("what is ahead"), tokenizer.mark(ANSWER)]
-    assert asked[1] == (1, question)
+    assert asked[2] == (1, question, question)
 
 
 def test_a_motion_is_read_from_what_is_said_and_nonsense_is_none(reader):
-    speaks(reader, write_motion(0.12, -0.05, 5.4))
-    assert reader.pose(*FRAMES) == (0.12, -0.05, 5.0)
-    speaks(reader, "ahead of the torch")
-    assert reader.pose(*FRAMES) is None
+    speaks(reader, write_motion(0.12, -0.05, 5.4), "ahead of the torch")
+    assert reader.pose(FRAMES, FRAMES[::-1]) == [(0.12, -0.05, 5.0), None]
 
 
+def test_what_is_asked_beside_it_changes_no_answer(reader, monkeypatch):
+    frames = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    asked = ["forward", "walk to the green torch", "stay", "turn left", "back"]
+    alone = [reader.ask([f], [q])[0] for f, q in zip(frames, asked, strict=True)]
+    assert reader.ask(frames, asked) == alone
+    actions = reader.infer_action(frames[:-1], frames[1:], "doom")
+    monkeypatch.setattr("worldsim.reader.LANES", 2)  # in parts, the last of them smaller
+    assert reader.ask(frames, asked) == alone
+    assert reader.infer_action(frames[:-1], frames[1:], "doom") == actions
+
+
+def likelihoods(reader, spec, end, see):
+    """Say every action a token at a time; return its chance."""
+    chances = {}
+    for words in spec.actions:
+        logits, total = see(), 0.0
+        for token in [*reader.tokenizer.encode(words), end]:
+            total += float(logits[0].log_softmax(dim=-1)[token])
+            logits = reader._go_on(torch.tensor([token]))
+        chances[words] = total
+    return chances
+
+
+@torch.inference_mode()
 def test_an_action_is_the_likeliest_of_the_worlds_own(reader):
     tokenizer, spec = reader.tokenizer, reader.worlds["doom"]
-    action = reader.infer_action(*FRAMES, "doom")
-    chances = {}
-    with torch.inference_mode():
-        for words in spec.actions:
-            logits = reader._see(FRAMES, [tokenizer.mark(INFER)])
-            chances[words] = reader._likelihood(
-                logits, [*tokenizer.encode(words), tokenizer.mark(END)]
-            )
+    action = reader.infer_action(FRAMES[:1], FRAMES[1:], "doom")[0]
+    question = [[tokenizer.mark(INFER)]]
+    chances = likelihoods(
+        reader, spec, tokenizer.mark(END), lambda: reader._see([list(FRAMES)], question)
+    )
     assert action == max(chances, key=chances.__getitem__)
 
 
+@torch.inference_mode()
 def test_what_to_do_is_the_likeliest_action_after_the_instruction_and_what_was_done(reader):
     tokenizer, spec = reader.tokenizer, reader.worlds["doom"]
     words = tokenizer.encode_sentence("walk to the green torch")
     action = reader.act("walk to the green torch", FRAMES, ["turn left"], "doom")
-    chances = {}
-    with torch.inference_mode():
-        for text in spec.actions:
-            logits = reader._see(FRAMES, [], [tokenizer.encode("turn left")], words)
-            ids = [*tokenizer.encode(text), tokenizer.frame]
-            chances[text] = reader._likelihood(logits, ids)
-        others = reader._see(FRAMES, [], [tokenizer.encode("stay")], words)
-        alone = reader._see(FRAMES, [], [tokenizer.encode("turn left")])
+
+    def see(did="turn left", prompt=words):
+        return reader._see([list(FRAMES)], [[]], [tokenizer.encode(did)], prompt)
+
+    chances = likelihoods(reader, spec, tokenizer.frame, see)
     assert action == max(chances, key=chances.__getitem__)
-    assert not torch.allclose(logits, others) and not torch.allclose(logits, alone)
+    assert not torch.allclose(see(), see(did="stay"))
+    assert not torch.allclose(see(), see(prompt=None))
 
 
 def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):
-    depth = reader.depth(FRAMES[0])
-    assert depth.shape == (DEPTH_WORDS, DEPTH_WORDS) and depth.dtype == np.float32
+    depth = reader.depth(FRAMES)
+    assert depth.shape == (2, DEPTH_WORDS, DEPTH_WORDS) and depth.dtype == np.float32
     assert set(depth.flatten().tolist()) <= set(np.float32(DEPTHS).tolist())
-    reader.describe(FRAMES[1])  # what was asked in between must not matter
-    assert np.array_equal(reader.depth(FRAMES[0]), depth)
+    reader.describe(FRAMES[1:])  # what was asked in between must not matter
+    assert np.array_equal(reader.depth(FRAMES), depth)
 
 
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
-        (lambda r: r.describe(FRAMES[0].astype(float)), "must be uint8 .*float64"),
-        (lambda r: r.depth(FRAMES[0][:16]), r"\(32, 32, 3\), not uint8 \(16, 32, 3\)"),
-        (lambda r: r.ask(FRAMES[0], " ? "), "empty"),
-        (lambda r: r.ask(FRAMES[0], "what " * 40), "too long"),
-        (lambda r: r.infer_action(*FRAMES, "moon"), "no world 'moon': use one of doom"),
+        (lambda r: r.describe(FRAMES.astype(float)), "must be uint8 .*float64"),
+        (lambda r: r.depth(FRAMES[:1, :16]), r"\(32, 32, 3\), not uint8 \(16, 32, 3\)"),
+        (lambda r: r.ask(FRAMES[:1], [" ? "]), "empty"),
+        (lambda r: r.ask(FRAMES[:1], ["what " * 40]), "too long"),
+        (lambda r: r.infer_action(FRAMES, FRAMES, "moon"), "no world 'moon': use one of doom"),
+        (lambda r: r.ask(FRAMES, ["what is ahead"]), "2 frames have 1 questions"),
         (lambda r: r.act("go on", FRAMES, [], "doom"), "2 frames have 1 actions"),
         (lambda r: r.act("go on", FRAMES, ["fly"], "doom"), "unknown action 'fly'"),
         (lambda r: r.act("", FRAMES, ["stay"], "doom"), "empty"),
@@ -133,5 +161,7 @@ def test_what_cannot_be_asked_is_one_clear_error(reader, ask, says):
 
 
 def test_a_checkpoint_that_never_learnt_to_answer_says_so():
+    checkpoint = make_checkpoint()
+    checkpoint.tokenizer = without_marks(checkpoint.tokenizer)
     with pytest.raises(WorldsimError, match="knows no <end>.*before frames could be asked"):
-        Reader.from_pretrained()
+        Reader(checkpoint)

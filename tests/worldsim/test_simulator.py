@@ -234,3 +234,39 @@ def test_what_does_not_fit_is_refused_and_the_dream_goes_on(dream):
     assert torch.equal(film(dream, KEYS), untroubled)
     with pytest.raises(WorldsimError, match="num_envs=0"):
         simulator(0)
+
+
+def test_what_is_imagined_depends_on_sentence_and_seed_and_can_be_stepped_on_from(three):
+    first = three.imagine(["a red box", "a red box", "a blue key"], seeds=[1, 2, 1])
+    after = film(three, KEYS)
+    begin(three)  # what happened in between must not matter
+    again = three.imagine(["a red box", "a red box", "a blue key"], seeds=[1, 2, 1])
+    assert torch.equal(first, again) and torch.equal(film(three, KEYS), after)
+    assert not torch.equal(first[0], first[1]) and not torch.equal(first[0], first[2])
+    with pytest.raises(WorldsimError, match="2 prompts for 3 lanes"):
+        three.imagine(["a", "b"])
+
+
+def test_an_imagined_frame_is_what_the_training_forward_draws(three):
+    """The prompt, then a frame out of pure noise with nothing before it."""
+    from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
+    from worldsim.sequence import Window, pack, simulate
+
+    tokenizer, shape = three.tokenizer, three.codec.latent_shape
+    window = Window(np.zeros((1, *shape), np.float32), [], [], [], [tokenizer.reward_id(0.0)])
+    example = simulate(window, tokenizer, 40, [], tokenizer.encode_sentence("a red box"))
+    rows, _ = pack([example], 1, 40, 1, tokenizer.pad)
+    noise = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(3))
+    zero = torch.zeros(1, 1, dtype=torch.long)
+    clean = torch.from_numpy(rows.latents)
+    batch = Batch(
+        *map(torch.from_numpy, rows), noise, noise, torch.ones(1, 1), torch.zeros(1, 1), clean,
+        zero, zero,
+    )  # fmt: skip
+    with torch.inference_mode():
+        velocity = WorldObjective(three.network, ObjectiveConfig()).predict(batch)[1]
+        wanted = three._decode(three.network.canvas.settle(noise[0] - velocity[0, :1].float()))
+        levels, three.levels = three.levels, [1.0, 0.0]
+        got = three.imagine(["a red box"] * 3, seeds=[3, 3, 3])[:1]
+        three.levels = levels
+    assert (wanted.int() - got.int()).abs().max() <= 1

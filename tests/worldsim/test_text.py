@@ -1,6 +1,6 @@
 import pytest
 
-from worldsim.checkpoint import BUNDLED
+from tests.worldsim.tiny import without_marks
 from worldsim.errors import WorldsimError
 from worldsim.text import DEPTHS, MAX_SENTENCE_TOKENS, REWARD_BINS, TALK, TextTokenizer
 
@@ -52,8 +52,9 @@ def test_distances_are_a_fifth_apart_and_span_a_room():
     assert all(1.2 < ratio < 1.22 for ratio in ratios) and DEPTHS[0] < 0.5 and DEPTHS[-1] > 20
 
 
-def test_an_older_tokenizer_knows_that_it_was_never_asked():
-    old = TextTokenizer.load(BUNDLED)
+def test_an_older_tokenizer_knows_that_it_was_never_asked(tokenizer):
+    old = without_marks(tokenizer)
+    assert tokenizer.can_talk and not old.can_talk
     for read in (lambda: old.mark(TALK[0]), lambda: old.depth_ids):
         with pytest.raises(WorldsimError, match="trained before frames could be asked about"):
             read()

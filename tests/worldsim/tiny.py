@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from worldsim.checkpoint import Checkpoint, RolloutConfig, Start
 from worldsim.codec import ConvCodec
 from worldsim.model import WorldTransformer
-from worldsim.text import TextTokenizer
+from worldsim.text import TALK, TextTokenizer
 from worldsim.world import WorldSpec, key_combinations
 
 SPEC = WorldSpec(
@@ -22,6 +23,14 @@ SPEC = WorldSpec(
     description="a small maze",
     phrases={"turn left": {"seen": ["turn left"], "unseen": ["rotate left"]}},
 )  # fmt: skip
+
+
+def without_marks(tokenizer: TextTokenizer) -> TextTokenizer:
+    """Return a tokenizer as they were before frames could be asked about."""
+    text = tokenizer._tokenizer.to_str()
+    for mark in TALK:
+        text = text.replace(mark, mark.replace("<", "<no "))
+    return TextTokenizer(Tokenizer.from_str(text))
 
 
 def make_checkpoint(

@@ -26,6 +26,14 @@ class Step(Protocol):
     def frames(self) -> Tensor:
         """The frames, uint8 `(B, H, W, 3)`."""
 
+    @property
+    def rewards(self) -> Tensor:
+        """What the step pays, `(B,)`."""
+
+    @property
+    def terminated(self) -> Tensor:
+        """Whether the episode ends with it, `(B,)`."""
+
 
 class Dreamer(Protocol):
     """The part of `worldsim.simulator.Simulator` that evaluation uses."""

@@ -7,6 +7,7 @@ are named by map and seed and not by episode number, so the list survives copyin
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ FORMAT = "worldsim-eval-index"
 FILE = "eval_index.json"
 MAZES, MAPS, HELDOUT_MAPS = "video", "video_maps", "video_heldout_maps"
 GROUPS = (MAZES, MAPS, HELDOUT_MAPS)
+GENERATED = re.compile(r"[a-z]+-\d{6}")  # maze-000123, place-000123, track-000123-painted
 SPACING = 8  # two windows of an episode start a multiple of this many frames apart
 
 
@@ -46,8 +48,9 @@ class EvalIndex:
     Attributes:
         context: Real frames up to and including the start.
         horizon: Real frames after the start.
-        groups: Windows of held-out mazes (``video``), of known maps along new paths
-            (``video_maps``) and of held-out maps (``video_heldout_maps``).
+        groups: Windows of held-out places made from seeds (``video``), of known maps along new
+            paths (``video_maps``) and of held-out maps (``video_heldout_maps``). Where a world is
+            made of maps only, the held-out ones are its ``video``.
     """
 
     context: int
@@ -79,6 +82,8 @@ def make_index(
         chosen = [row[turn] for turn in range(turns) for row in rows if turn < len(row)]
         if chosen:
             groups[group] = chosen[:size]
+    if MAZES not in groups and HELDOUT_MAPS in groups:
+        groups = {MAZES: groups.pop(HELDOUT_MAPS), **groups}
     if not groups:
         raise WorldsimError(
             f"no episode of '{dataset.path}' has {context + horizon} frames: collect longer ones"
@@ -87,8 +92,8 @@ def make_index(
 
 
 def group_of(source: str, heldout_maps: list[str]) -> str:
-    """Return the group a map belongs to; mazes count as held out."""
-    if source.startswith("maze"):
+    """Return the group a map belongs to; what is made from a seed counts as held out."""
+    if GENERATED.match(source):
         return MAZES
     held_out = any(source == name or source.endswith(f"-{name}") for name in heldout_maps)
     return HELDOUT_MAPS if held_out else MAPS

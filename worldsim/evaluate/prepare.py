@@ -32,7 +32,7 @@ def find_windows(
         training = {(info.source, info.seed) for info in Dataset(train_data).episodes}
         known = {source for source, _ in training}
         for info in dataset.episodes:
-            is_maze = info.source.startswith("maze") and info.source in known
+            is_maze = indexing.GENERATED.match(info.source) and info.source in known
             if is_maze or (info.source, info.seed) in training:
                 raise WorldsimError(
                     f"{info.source} with seed {info.seed} of '{dataset.path}' is in "

@@ -16,18 +16,21 @@ from worldsim.errors import WorldsimError
 from worldsim.evaluate.clips import Dreamer, dream
 from worldsim.evaluate.control import measure_control, measure_shuffle_ratio
 from worldsim.evaluate.drift import measure_drift
+from worldsim.evaluate.memory import measure_memory
 from worldsim.evaluate.prepare import find_judge, find_windows, join, load_groups
 from worldsim.evaluate.reading import Answers, load_sights, measure_reading
 from worldsim.evaluate.report import Pictures, write_report
+from worldsim.evaluate.rewards import measure_rewards
 from worldsim.evaluate.sentences import measure_sentences
 from worldsim.evaluate.summary import summary
-from worldsim.evaluate.video import measure_video, shuffled_rows
+from worldsim.evaluate.video import measure_fvd, measure_video, shuffled_rows
+from worldsim.i3d import I3D, video_features
 from worldsim.judge_training import JudgeConfig
 from worldsim.metrics import LPIPS
 from worldsim.reader import Reader
 from worldsim.simulator import Simulator
 
-PARTS = ("video", "control", "shuffle", "sentences", "drift", "reading")
+PARTS = ("video", "fvd", "control", "shuffle", "sentences", "drift", "memory", "rewards", "reading")
 
 
 @dataclass
@@ -41,8 +44,9 @@ class EvalConfig:
             from the episodes of `data` that the index leaves free.
         checkpoint: Checkpoint folder; empty: the bundled one.
         out: JSON file to write; the report lies beside it in a folder of the same name.
-        parts: What to measure: video, control, shuffle, sentences, drift, reading. The last is
-            left out where the checkpoint never learnt to answer.
+        parts: What to measure: video, fvd, control, shuffle, sentences, drift, memory, rewards,
+            reading. Memory is left out where one cannot turn on the spot, reading where the
+            checkpoint never learnt to answer.
         num_windows: Places a group that are looked at, at most 128; fewer are faster and noisier.
         context: Real frames the model is shown before it dreams.
         horizons: Steps ahead at which frames are compared.
@@ -55,6 +59,8 @@ class EvalConfig:
         drift_starts: Number of the long dreams.
         sentence_starts: Places at which each sentence is tried.
         num_phrases: Phrases an action, of the seen and of the unseen each.
+        memory_starts: Places from which the model turns away and back.
+        num_rewards: Moments whose reward and end are dreamed.
         num_readings: Frames that the model is asked about.
         num_envs: Dreams computed together.
         device: Where to compute, such as cpu or cuda; empty: the simulator's choice.
@@ -77,6 +83,8 @@ class EvalConfig:
     drift_starts: int = 8
     sentence_starts: int = 4
     num_phrases: int = 2
+    memory_starts: int = 16
+    num_rewards: int = 64
     num_readings: int = 48
     num_envs: int = 16
     device: str = ""
@@ -168,7 +176,7 @@ class Evaluation:
             )
             self.world["judge"] = self.judge.accuracy
         self.dreams: dict[str, np.ndarray] = {}
-        if {"video", "control"} & set(cfg.parts):
+        if {"video", "fvd", "control"} & set(cfg.parts):
             for name, clips in self.groups.items():
                 self.dreams[name] = dream(simulator, clips, seed=cfg.seed, desc=f"dream {name}")
                 self.pictures.rollouts[name] = (clips, self.dreams[name])
@@ -209,6 +217,12 @@ class Evaluation:
                 self.simulator, clips, self.dreams[name], shuffled, self.cfg.horizons, lpips
             )
 
+    def _fvd(self) -> None:
+        network, group = I3D.load(), next(iter(self.groups))
+        self.world["fvd_i3d"] = measure_fvd(
+            lambda videos: video_features(network, videos), self.clips, self.dreams[group]
+        )
+
     def _control(self) -> None:
         clips, dreamed = join(list(self.groups.values())), list(self.dreams.values())
         self.world["control"] = measure_control(
@@ -238,6 +252,19 @@ class Evaluation:
             self.simulator, self.dataset, self.clips, cfg.drift_steps, cfg.drift_starts, cfg.seed
         )
 
+    def _memory(self) -> None:
+        cfg, lpips = self.cfg, LPIPS.load()
+        clips = self.clips.pick(np.arange(min(cfg.memory_starts, len(self.clips))))
+        found = measure_memory(self.simulator, self.dataset, clips, lpips, cfg.seed)
+        if found is not None:
+            self.world["memory"] = found
+
+    def _rewards(self) -> None:
+        cfg = self.cfg
+        self.world["rewards"] = measure_rewards(
+            self.simulator, self.dataset, cfg.num_rewards, cfg.context, cfg.seed
+        )
+
     def _reading(self) -> None:
         assert self.reader is not None
         cfg = self.cfg
@@ -258,6 +285,8 @@ def check(cfg: EvalConfig) -> None:
         "drift_starts",
         "sentence_starts",
         "num_envs",
+        "memory_starts",
+        "num_rewards",
         "num_readings",
     ):
         if getattr(cfg, name) < 1:

@@ -7,17 +7,18 @@ action or answer, the median depth of each part of the picture, or says that not
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from worldsim.data import Dataset
 from worldsim.data.episode import Facts
 from worldsim.evaluate.clips import resize
 from worldsim.grammar import questions, words
 from worldsim.pose_text import motion
+from worldsim.reader import Frames
 from worldsim.world import WorldSpec
 
 CLOSE = 1.25  # ratio within which a distance counts as right (the δ of depth estimation)
@@ -28,19 +29,19 @@ class Answers(Protocol):
 
     size: int
 
-    def infer_action(self, before: np.ndarray, after: np.ndarray, world: str) -> str:
+    def infer_action(self, befores: Frames, afters: Frames, world: str) -> list[str]:
         """Name the action between two frames."""
 
-    def describe(self, frame: np.ndarray) -> str:
-        """Describe a frame."""
+    def describe(self, frames: Frames) -> list[str]:
+        """Describe frames."""
 
-    def ask(self, frame: np.ndarray, question: str) -> str:
-        """Answer a question about a frame."""
+    def ask(self, frames: Frames, questions: Sequence[str]) -> list[str]:
+        """Answer a question about each frame."""
 
-    def pose(self, before: np.ndarray, after: np.ndarray) -> tuple[float, ...] | None:
+    def pose(self, befores: Frames, afters: Frames) -> list[tuple[float, ...] | None]:
         """Say how the eye moved."""
 
-    def depth(self, frame: np.ndarray) -> np.ndarray:
+    def depth(self, frames: Frames) -> np.ndarray:
         """Say how far away everything is."""
 
 
@@ -105,10 +106,8 @@ def measure_reading(
 
 
 def _infer(reader: Answers, spec: WorldSpec, sights: list[Sight]) -> dict[str, Any]:
-    named = [
-        reader.infer_action(sight.before, sight.after, spec.name)
-        for sight in tqdm(sights, desc="infer", leave=False)
-    ]
+    befores, afters = [s.before for s in sights], [s.after for s in sights]
+    named = reader.infer_action(befores, afters, spec.name)
     true = [sight.action for sight in sights]
     return {"model": _share(named, true), "blind": _majority(true), "count": len(true)}
 
@@ -117,27 +116,25 @@ def _ask(
     reader: Answers, spec: WorldSpec, sights: list[Sight], rng: np.random.Generator
 ) -> dict[str, Any]:
     """Ask one question of each kind that a frame allows, in words seen and unseen."""
-    said: dict[str, dict[str, list[str]]] = {}
-    for sight in tqdm(sights, desc="ask", leave=False):
+    asked: list[tuple[str, str, np.ndarray]] = []  # kind, right answer, frame
+    texts: dict[str, list[str]] = {"seen": [], "unseen": []}
+    for sight in sights:
         absent = [spec.things[k] for k in rng.permutation(len(spec.things))]
         possible = questions(sight.facts or {}, absent)
         for kind in dict.fromkeys(question.kind for question in possible):
             same = [question for question in possible if question.kind == kind]
             question = same[int(rng.integers(len(same)))]
-            row = said.setdefault(kind, {"true": [], "seen": [], "unseen": []})
-            row["true"].append(question.answer)
-            for name in ("seen", "unseen"):
-                text = question.words(rng, unseen=name == "unseen")
-                row[name].append(reader.ask(sight.before, text))
-    kinds = {
-        kind: {
-            "seen": _share(row["seen"], row["true"]),
-            "unseen": _share(row["unseen"], row["true"]),
-            "blind": _majority(row["true"]),
-            "count": len(row["true"]),
-        }
-        for kind, row in said.items()
-    }
+            asked.append((kind, question.answer, sight.before))
+            for name, said in texts.items():
+                said.append(question.words(rng, unseen=name == "unseen"))
+    frames = [frame for *_, frame in asked]
+    answers = {name: reader.ask(frames, said) for name, said in texts.items()}
+    kinds = {}
+    for kind in dict.fromkeys(kind for kind, *_ in asked):
+        at = [k for k, (its, *_) in enumerate(asked) if its == kind]
+        true = [asked[k][1] for k in at]
+        shares = {name: _share([said[k] for k in at], true) for name, said in answers.items()}
+        kinds[kind] = {**shares, "blind": _majority(true), "count": len(at)}
     means = {
         name: float(np.mean([row[name] for row in kinds.values()]))
         for name in ("seen", "unseen", "blind")
@@ -148,8 +145,9 @@ def _ask(
 def _describe(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
     """Compare the things that a caption names with the nearest ones in sight."""
     right = wrong = missed = 0
-    for sight in tqdm(sights, desc="describe", leave=False):
-        text = f" {reader.describe(sight.before)} "
+    captions = reader.describe([sight.before for sight in sights])
+    for sight, caption in zip(sights, captions, strict=True):
+        text = f" {caption} "
         things = [words(thing) for thing in (sight.facts or {}).get("things", [])]
         named = text.count(" a ") if things or " a " in text else 0
         hits = sum(f" a {thing} " in text for thing in dict.fromkeys(things[:3]))
@@ -163,20 +161,16 @@ def _describe(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
 
 
 def _depth(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
-    said, true = [], []
-    for sight in tqdm(sights, desc="depth", leave=False):
-        assert sight.depth is not None
-        answer = reader.depth(sight.before)
-        part = len(sight.depth) // len(answer)
-        metres = sight.depth.reshape(len(answer), part, len(answer), part).mean((1, 3)) / 100
-        said.append(answer)
-        true.append(metres)
-    given, right = np.stack(said), np.stack(true)
+    given = reader.depth([sight.before for sight in sights])
+    depths = np.stack([sight.depth for sight in sights if sight.depth is not None])
+    count, side = given.shape[:2]
+    part = depths.shape[1] // side
+    right = depths.reshape(count, side, part, side, part).mean((2, 4)) / 100
     blind = np.broadcast_to(np.median(right, axis=0), right.shape)
     return {
         "model": _depth_errors(given, right),
         "blind": _depth_errors(blind, right),
-        "count": len(right),
+        "count": count,
     }
 
 
@@ -190,12 +184,8 @@ def _depth_errors(given: np.ndarray, right: np.ndarray) -> dict[str, float]:
 
 def _pose(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
     """Compare motions; an answer that is none counts as standing still."""
-    said = np.array(
-        [
-            reader.pose(sight.before, sight.after) or (0.0, 0.0, 0.0)
-            for sight in tqdm(sights, desc="pose", leave=False)
-        ]
-    )
+    answers = reader.pose([s.before for s in sights], [s.after for s in sights])
+    said = np.array([answer or (0.0, 0.0, 0.0) for answer in answers])
     true = np.array([sight.motion for sight in sights])
     return {
         "model": _pose_errors(said, true),

@@ -16,7 +16,7 @@ from worldsim.evaluate.clips import Clips
 from worldsim.evaluate.index import HELDOUT_MAPS, MAPS, MAZES
 
 TITLES = {
-    MAZES: "Held-out mazes",
+    MAZES: "Held-out places",
     MAPS: "Known maps, new paths",
     HELDOUT_MAPS: "Held-out maps",
 }

@@ -19,6 +19,12 @@ def summary(result: dict[str, Any], world: str) -> str:
                     f"{group} +{horizon}: LPIPS {model:.3f}, repeat-last {still:.3f}, "
                     f"ratio {row['lpips_ratio']:.2f}, codec {row['codec']['lpips']:.3f}"
                 )
+    if "fvd_i3d" in found:
+        row = found["fvd_i3d"]
+        lines.append(
+            f"FVD (I3D, {row['videos']} videos of {row['frames']} frames): {row['model']:.1f}, "
+            f"repeat-last {row['repeat_last']:.1f}"
+        )
     if "control" in found:
         row = found["control"]
         lines.append(
@@ -37,6 +43,18 @@ def summary(result: dict[str, Any], world: str) -> str:
             f"drift: {row['inside']:.3f} of frames inside the real range "
             f"(real frames: {row['inside_real']:.3f}) over {row['steps']} steps"
         )
+    for name, row in found.get("memory", {}).items():
+        away = "after a full circle" if name == "circle" else f"{name} s away and back"
+        lines.append(
+            f"memory, {away}: LPIPS to the start {row['model']:.3f} "
+            f"(another place {row['elsewhere']:.3f}, codec {row['codec']:.3f})"
+        )
+    if "rewards" in found:
+        row = found["rewards"]
+        known = row["correlation"] is not None
+        paid = f"correlation {row['correlation']:.3f}" if known else "never varied"
+        ends = f"F1 {row['end']['model']:.3f}" if row["end"] else "nothing ended"
+        lines.append(f"rewards: {paid}; ends: {ends}")
     lines += _read(found.get("reading", {}))
     return "\n".join(lines)
 

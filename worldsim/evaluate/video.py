@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from worldsim.evaluate.clips import Clips, Dreamer
+from worldsim.i3d import frechet
 from worldsim.metrics import LPIPS, as_images, psnr, ssim
+
+FVD_FRAMES = 16
 
 
 def measure_video(
@@ -39,6 +43,32 @@ def measure_video(
         result[str(horizon)] = row
     result["windows"] = len(clips)
     return result
+
+
+def measure_fvd(
+    features: Callable[[np.ndarray], np.ndarray], clips: Clips, dreamed: np.ndarray
+) -> dict[str, Any]:
+    """Return how far dreamed videos are from real ones as a crowd, not one by one.
+
+    Args:
+        features: Of uint8 videos ``(N, T, H, W, 3)``, one row each, see `i3d.video_features`.
+        clips: What really happened.
+        dreamed: The dreams from the same places.
+
+    Returns:
+        ``model`` and ``repeat_last``: Fréchet distances to the real videos, over the first
+        `FVD_FRAMES` steps; ``videos`` in each crowd. Few videos make it large: compare figures of
+        equally many only.
+    """
+    steps = min(FVD_FRAMES, dreamed.shape[1])
+    real = features(clips.future[:, :steps])
+    last = clips.frames[:, clips.context - 1 : clips.context].repeat(steps, axis=1)
+    return {
+        "model": frechet(real, features(dreamed[:, :steps])),
+        "repeat_last": frechet(real, features(last)),
+        "videos": len(clips),
+        "frames": steps,
+    }
 
 
 def compare(truth: np.ndarray, other: np.ndarray, lpips: LPIPS) -> dict[str, float]:

@@ -17,10 +17,10 @@ import torch
 
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch
-from worldsim.sequence import Example, Rows, Window, follow, pack, say, simulate
-from worldsim.text import TextTokenizer
+from worldsim.sequence import Example, Rows, Window, aside, follow, pack, say, simulate
+from worldsim.text import INFER, TextTokenizer
 from worldsim.train.latents import Track
-from worldsim.train.talks import Talks
+from worldsim.train.talks import Talk, Talks
 
 CONTEXT = 4  # real frames that a dream begins with
 
@@ -43,6 +43,8 @@ class BatchConfig:
         text_length: L, text tokens a row holds.
         say_share: Share of windows steered by sentences instead of actions.
         watch_share: Share of windows without any action (plain video).
+        labelled_share: Share of episodes whose actions and sentences are known; the others are only
+            watched, whatever the other shares are, and nothing is asked of them.
         follow_share: Share of windows that begin with the sentence in force, as an instruction, and
             end with it.
         prompt_share: Share of the other windows that begin with the world's description.
@@ -56,6 +58,8 @@ class BatchConfig:
             of its action to the power of minus this; 0 makes every place equally likely.
         shares: How often windows are of each world, by its name; where it is left out, as often
             as the data has them.
+        aside_share: Share of the other windows that end with questions about their last frame, as
+            far as there is room for text; windows that go on with dreams do not.
         talk_share: Share of rows that ask something of short clips instead, see `talks.Talks`.
         dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
         dream_depth: Steps that a dream goes on.
@@ -69,6 +73,7 @@ class BatchConfig:
     text_length: int = 88
     say_share: float = 0.15
     watch_share: float = 0.05
+    labelled_share: float = 1.0
     follow_share: float = 0.0
     prompt_share: float = 0.1
     action_drop: float = 0.05
@@ -79,6 +84,7 @@ class BatchConfig:
     base_level: float = 0.02
     balance: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
+    aside_share: float = 0.0
     talk_share: float = 0.0
     dream_share: float = 0.5
     dream_depth: int = 24
@@ -119,6 +125,10 @@ class Batches:
                 f"batch.dream_depth={config.dream_depth} is less than rows of "
                 f"batch.window={config.window} frames show: use {config.window - CONTEXT} or more"
             )
+        # Which episodes are labelled does not depend on the share: a larger one adds to them.
+        luck = np.random.default_rng([seed, 1]).permutation(len(self.tracks))
+        limit = config.labelled_share * len(self.tracks)
+        self._labelled = {t.start for t, k in zip(self.tracks, luck, strict=True) if k < limit}
         starts = [len(t.actions) - config.window + 2 for t in self.tracks]
         self._ends = np.cumsum(starts)
         self._chances = np.cumsum(self._rarity())
@@ -141,7 +151,10 @@ class Batches:
         ]
         talks = round(config.talk_share * config.rows)
         places += [self._place(rng) for _ in range(config.rows - dreams - talks)]
-        examples = [self._example(*place, rng) for place in places]
+        examples = [
+            self._example(*place, rng, asides=self._asides(*place, rng) if k >= dreams else [])
+            for k, place in enumerate(places)
+        ]
         examples += self._talks(talks, rng)
         rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
         follows = np.isin(rows.frame_doc, range(dreams))
@@ -157,12 +170,12 @@ class Batches:
         return step // self.config.dream_every
 
     def lanes(self, step: int) -> list[Lane]:
-        """Return the play that the dreams shown at a step follow."""
+        """Return the play that the dreams shown at a step follow; labelled play, of course."""
         config = self.config
         rng = np.random.default_rng([self.seed, self.generation(step), config.dream_depth])
         lanes = []
-        for _ in range(config.dream_lanes):
-            track, first = self._place(rng)
+        places = [self._place(rng) for _ in range(config.dream_lanes)]
+        for track, first in (place for place in places if place[0].start in self._labelled):
             frames = len(track.actions) + 1
             first = min(first, max(0, frames - CONTEXT - config.dream_depth))
             lanes.append(Lane(track, first, min(frames - first, CONTEXT + config.dream_depth)))
@@ -198,25 +211,54 @@ class Batches:
         arrays = (*rows, *noise, levels, history, rows.latents, depth, lane)
         return Batch(*map(torch.from_numpy, arrays))
 
-    def _example(self, track: Track, first: int, rng: np.random.Generator) -> Example:
-        """Dress a window in a template."""
-        config, window = self.config, self._window(track, first)
-        kind = rng.random()
+    def _example(
+        self, track: Track, first: int, rng: np.random.Generator, asides: list[Talk]
+    ) -> Example:
+        """Dress a window in a template, and ask about its last frame what there is to ask."""
+        window = self._window(track, first)
+        room = self.config.text_length - sum(talk.length for talk in asides)
+        asked_after = any(talk.asked == [self.tokenizer.mark(INFER)] for talk in asides)
+        if track.start in self._labelled:
+            example = self._dress(window, track.world, room, rng, hide_last=asked_after)
+        else:
+            example = simulate(window, self.tokenizer, room, [False] * len(window.actions))
+        if len(example.frames) == len(window.latents):
+            for talk in asides:
+                aside(example, self.tokenizer, talk.asked, talk.said)
+        return example
+
+    def _dress(
+        self, window: Window, world: str, room: int, rng: np.random.Generator, hide_last: bool
+    ) -> Example:
+        """Return the window in a template of at most `room` tokens, its last action hidden or not.
+
+        Where an instruction is followed no action is hidden, and nothing is asked after it.
+        """
+        config, kind = self.config, rng.random()
         if kind < config.say_share:
-            return say(window, self.tokenizer, config.text_length)
+            return say(window, self.tokenizer, room)
         kind -= config.say_share
-        if kind < config.follow_share and window.sentences[0]:
-            return follow(window, self.tokenizer, config.text_length)
+        if kind < config.follow_share and window.sentences[0] and not hide_last:
+            return follow(window, self.tokenizer, room)
         plain = 0 <= kind - config.follow_share < config.watch_share
         keep = [not plain and rng.random() >= config.action_drop for _ in window.actions]
+        keep[-1] = keep[-1] and not hide_last
         prompted = rng.random() < config.prompt_share
-        prompt = self._prompts.get(track.world, ()) if prompted else ()
-        return simulate(window, self.tokenizer, config.text_length, keep, prompt)
+        prompt = self._prompts.get(world, ()) if prompted else ()
+        return simulate(window, self.tokenizer, room, keep, prompt)
+
+    def _asides(self, track: Track, first: int, rng: np.random.Generator) -> list[Talk]:
+        """Choose what to ask of the last frame of a window; half of the text is for that."""
+        share = self.config.aside_share
+        if not share or rng.random() >= share or track.start not in self._labelled:
+            return []
+        last = first + self.config.window - 1
+        return self.talks.about(track, last, self.config.text_length // 2, rng)
 
     def _talks(self, rows: int, rng: np.random.Generator) -> list[Example]:
         """Ask after as many clips as rows have room for; what is left over is dropped."""
-        wanted = rows * self.config.window
-        asked = (self.talks(*self._place(rng), rng) for _ in range(wanted))
+        places = [self._place(rng) for _ in range(rows * self.config.window)]
+        asked = (self.talks(*at, rng) for at in places if at[0].start in self._labelled)
         return [example for example in asked if example]
 
     def _rarity(self) -> np.ndarray:

@@ -2,11 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worldsim.sliding import write_dataset
+from tests.worldsim.sliding import SIZE, SPEC, walk, write_dataset
 from worldsim.data import Dataset, DatasetWriter
 from worldsim.errors import WorldsimError
 from worldsim.evaluate.clips import load_clips
-from worldsim.evaluate.index import find_index, group_of, load_index, make_index, save_index
+from worldsim.evaluate.index import (
+    MAPS,
+    MAZES,
+    find_index,
+    group_of,
+    load_index,
+    make_index,
+    save_index,
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +95,21 @@ def test_clips_hold_the_frames_and_actions_of_their_window(dataset):
 def test_larger_frames_are_shrunk_to_the_models_size(dataset):
     window = make_index(dataset, 4, 8, []).groups["video"][0]
     assert load_clips(dataset, [window], 4, 8, 16).frames.shape == (1, 12, 16, 16, 3)
+
+
+@pytest.mark.parametrize("source", ["maze-000123", "place-000123", "track-000123-painted"])
+def test_what_is_made_from_a_seed_is_held_out_by_its_seed(source):
+    assert group_of(source, []) == MAZES
+    assert group_of("freedoom2-map02", ["map02"]) == group_of("scotland", ["scotland"])
+    assert group_of("scotland", []) == MAPS
+
+
+def test_in_a_world_of_maps_the_held_out_ones_are_the_video(tmp_path):
+    with DatasetWriter(tmp_path, SPEC, SIZE) as writer:
+        for seed in range(6):
+            episode = walk(seed, 40)[0]
+            episode.source = "abroad" if seed % 2 else "home"
+            writer.append(episode)
+    groups = make_index(Dataset(tmp_path), 4, 8, ["abroad"]).groups
+    assert list(groups) == [MAZES, MAPS]
+    assert {window.source for window in groups[MAZES]} == {"abroad"}

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,6 +39,14 @@ def _random_lpips(monkeypatch):
         return lpips
 
     monkeypatch.setattr(LPIPS, "load", load)
+    colours = np.random.default_rng(0).normal(size=(12, 4))
+
+    def features(network: object, videos: np.ndarray) -> np.ndarray:
+        small = videos[:, ::5, ::16, ::16].astype(float) / 255
+        return small.reshape(len(videos), -1)[:, :12] @ colours
+
+    monkeypatch.setattr(program, "video_features", features)
+    monkeypatch.setattr(program.I3D, "load", lambda: None)
 
 
 def _config(folder: Path, **changes) -> EvalConfig:
@@ -110,6 +119,7 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
         assert all(row["model"]["psnr"] > row["repeat_last"]["psnr"] + 5 for row in rows)
         assert rows[-1]["shuffled"]["ssim"] < rows[-1]["model"]["ssim"]
         assert rows[-1]["codec"]["lpips"] == pytest.approx(0, abs=1e-6)
+    assert world["fvd_i3d"]["model"] < 0.2 * world["fvd_i3d"]["repeat_last"]
     assert world["control"]["real"] > 0.7 and world["control"]["ratio"] > 0.9
     assert set(world["control"]["axes"]) == {"forward/back", "turn left/turn right"}
     assert world["shuffle_ratio"] > 1.3
@@ -119,7 +129,7 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
     pictures = {p.name for p in (folder / "eval").glob("*.png")}
     assert pictures == {name for name in pictures if f"src='{name}'" in page}
     assert {"video_sheet.png", "video_curves.png", "drift.png"} <= pictures
-    assert "Held-out mazes" in page and "Known maps, new paths" in page
+    assert "Held-out places" in page and "Known maps, new paths" in page
 
 
 def test_a_dream_deaf_to_the_keys_is_found_out(folder):

@@ -35,14 +35,20 @@ class Knowing:
         self._of = {sight.before.tobytes(): sight for sight in sights}
         self.deaf = deaf
 
-    def infer_action(self, before, after, world):
-        return self._of[before.tobytes()].action
+    def infer_action(self, befores, afters, world):
+        return [self._of[before.tobytes()].action for before in befores]
 
-    def describe(self, frame):
-        things = self._of[frame.tobytes()].facts["things"]
-        return "you see " + " and ".join(f"a {words(thing)} ahead" for thing in things)
+    def describe(self, frames):
+        things = [self._of[frame.tobytes()].facts["things"] for frame in frames]
+        return [
+            "you see " + " and ".join(f"a {words(thing)} ahead" for thing in seen)
+            for seen in things
+        ]
 
-    def ask(self, frame, question):
+    def ask(self, frames, asked):
+        return [self._answer(frame, text) for frame, text in zip(frames, asked, strict=True)]
+
+    def _answer(self, frame, question):
         facts = self._of[frame.tobytes()].facts
         for asked in questions(facts, ["cone", "tree"]):
             phrases = QUESTIONS[asked.kind]
@@ -52,31 +58,31 @@ class Knowing:
                 return asked.answer
         return "no"  # of what is not there
 
-    def pose(self, before, after):
-        return self._of[before.tobytes()].motion
+    def pose(self, befores, afters):
+        return [self._of[before.tobytes()].motion for before in befores]
 
-    def depth(self, frame):
-        depth = self._of[frame.tobytes()].depth
-        return depth.reshape(8, 2, 8, 2).mean((1, 3)) / 100
+    def depth(self, frames):
+        depths = np.stack([self._of[frame.tobytes()].depth for frame in frames])
+        return depths.reshape(-1, 8, 2, 8, 2).mean((2, 4)) / 100
 
 
 class Blind(Knowing):
     """Says the same of every frame."""
 
-    def infer_action(self, before, after, world):
-        return "stay"
+    def infer_action(self, befores, afters, world):
+        return ["stay"] * len(befores)
 
-    def describe(self, frame):
-        return "there is a green cone ahead"
+    def describe(self, frames):
+        return ["there is a green cone ahead"] * len(frames)
 
-    def ask(self, frame, question):
-        return "nothing"
+    def ask(self, frames, asked):
+        return ["nothing"] * len(frames)
 
-    def pose(self, before, after):
-        return None
+    def pose(self, befores, afters):
+        return [None] * len(befores)
 
-    def depth(self, frame):
-        return np.full((8, 8), 2.0)
+    def depth(self, frames):
+        return np.full((len(frames), 8, 8), 2.0)
 
 
 def measure(reader, sights):

@@ -20,6 +20,7 @@ def write_data(path: Path, num: int = 4, steps: int = 40, spec: WorldSpec = SPEC
         for seed in range(num):
             episode, _ = walk(seed, steps)
             episode.texts = ["go on"] * (steps // 2) + ["look left"] * (steps - steps // 2)
+            episode.rewards[:] = 0.0
             episode.rewards[3] = 1.0
             episode.terminated = bool(seed % 2)
             writer.append(episode)

@@ -176,6 +176,49 @@ def test_rows_of_talk_show_short_clips_and_say_something_of_them(tokenizer):
     assert infer  # with nothing else to say, one of five kinds
 
 
+def test_windows_may_end_with_questions_and_what_is_asked_after_is_not_shown(tokenizer):
+    batches = make(tokenizer, aside_share=1.0, say_share=0.0, watch_share=0.0, action_drop=0.0)
+    infer, forward = tokenizer.mark("<infer>"), tokenizer.encode("forward")[0]
+    asked = 0
+    for step in range(10):
+        batch = batches(step)
+        for row in range(4):
+            assert (batch.frame_doc[row] != PADDING).all()
+            ids = batch.text_ids[row].tolist()
+            assert ids.count(forward) == 4  # of four actions the last is said, not shown
+            assert ids.index(infer) > max(k for k, t in enumerate(ids) if t == tokenizer.frame_end)
+            asked += 1
+    assert asked == 40
+
+
+@pytest.mark.parametrize(("share", "known"), [(0.0, 0), (0.5, 1), (1.0, 2)])
+def test_of_episodes_without_labels_no_action_or_sentence_is_shown(tokenizer, share, known):
+    """Two of the episodes are long enough for a window."""
+    batches = make(tokenizer, labelled_share=share, aside_share=0.5, say_share=0.5, talk_share=0.25)
+    forward, go = tokenizer.encode("forward")[0], tokenizer.encode("go on")[0]
+    told = set()
+    for step in range(20):
+        batch = batches(step)
+        for row in range(3):
+            ids, first = batch.text_ids[row].tolist(), int(batch.latents[row, 0, 0, 0, 0])
+            if forward in ids or go in ids:
+                told.add(first >= LENGTHS[0] + 1)
+    assert len(told) == known
+
+
+def test_more_labels_add_to_fewer():
+    tokenizer = TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 384)
+    few, many = (make(tokenizer, labelled_share=share)._labelled for share in (0.5, 1.0))
+    assert few < many
+
+
+def test_dreamed_windows_end_without_questions(tokenizer):
+    batches = make(tokenizer, aside_share=1.0, dream_from=0, dream_share=0.5)
+    for step in range(5):
+        asked = (batches(step).text_ids == tokenizer.mark("<infer>")).any(dim=1)
+        assert asked.tolist() == [False, False, True, True]
+
+
 def words(batch, tokenizer, row):
     return tokenizer.decode(batch.text_ids[row].tolist())
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from envs.carracing import CARRACING, CarRacingEnv
-from envs.carracing_words import PHRASES, RETURN
 from envs.collect import play_episode
+from envs.drive_words import CARRACING as PHRASES
+from envs.drive_words import RETURN
 from envs.worlds import make_explorer
 
 pytest.importorskip("Box2D")

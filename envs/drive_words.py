@@ -1,12 +1,25 @@
-"""Sentences for stretches of driving in `carracing`; unseen ones are never written."""
+"""Sentences for stretches of driving in a car; unseen ones are never written."""
 
 from __future__ import annotations
 
 from worldsim.phrases import Phrases
+from worldsim.world import key_combinations
 
+ACTIONS = key_combinations(("gas", "brake"), ("steer left", "steer right"))
+DRIVE_KEYS = {
+    "w": "gas",
+    "up": "gas",
+    "s": "brake",
+    "down": "brake",
+    "a": "steer left",
+    "left": "steer left",
+    "d": "steer right",
+    "right": "steer right",
+}
 FOLLOW, LEAVE, RETURN = "follow the road", "leave the road", "back onto the road"
 
-PHRASES: dict[str, Phrases] = {
+# What is said alike of every car. Leaving the road differs with what lies beside it.
+_ALL: dict[str, Phrases] = {
     "stay": Phrases(
         (
             *("let it roll", "take the foot off", "roll on", "coast", "let go of everything"),
@@ -69,6 +82,17 @@ PHRASES: dict[str, Phrases] = {
         ),
         ("stay on the track", "keep to the road", "drive along the track"),
     ),
+    RETURN: Phrases(
+        (
+            *("go back to the road", "return to the track", "get back on the road"),
+            *("drive back onto the track", "back to the track", "return to the road"),
+            *("find the road", "find the track again"),
+        ),
+        ("drive back to the road", "get back on the track", "find the road again"),
+    ),
+}
+CARRACING: dict[str, Phrases] = {
+    **_ALL,
     LEAVE: Phrases(
         (
             *("leave the road", "drive onto the grass", "go off the road", "drive off the track"),
@@ -77,12 +101,15 @@ PHRASES: dict[str, Phrases] = {
         ),
         ("drive off the road", "drive across the grass", "go off the track"),
     ),
-    RETURN: Phrases(
+}
+KART: dict[str, Phrases] = {
+    **_ALL,
+    LEAVE: Phrases(
         (
-            *("go back to the road", "return to the track", "get back on the road"),
-            *("drive back onto the track", "back to the track", "return to the road"),
-            *("find the road", "find the track again"),
+            *("leave the road", "go off the road", "drive off the track", "leave the track"),
+            *("drive beside the road", "steer off the road", "drive past the edge"),
+            "go past the edge of the road",
         ),
-        ("drive back to the road", "get back on the track", "find the road again"),
+        ("drive off the road", "go off the track", "drive past the edge of the road"),
     ),
 }

@@ -1,0 +1,96 @@
+"""Whether a dream pays and ends when the world does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from worldsim.checkpoint import Start
+from worldsim.data import Dataset
+from worldsim.evaluate.clips import Dreamer, resize
+
+AHEAD = 4  # dreamed steps, of which the last is the one that was chosen
+
+
+def measure_rewards(
+    simulator: Dreamer, dataset: Dataset, count: int, context: int, seed: int = 0
+) -> dict[str, Any]:
+    """Dream up to moments that paid or ended, and up to as many others.
+
+    Returns:
+        ``correlation`` of dreamed and real rewards, step by step, None where one of them never
+        changes; ``end``: F1 of the dreams that end within these steps, with ``always``, that of
+        who says that all do; None where nothing ended; and how many steps and ends there were.
+    """
+    moments = choose_moments(dataset, count, seed)
+    pays, ends, lanes = list[list[float]](), list[list[bool]](), simulator.num_envs
+    for first in tqdm(range(0, len(moments), lanes), desc="rewards", leave=False):
+        part = moments[first : first + lanes]
+        rows = part + [part[-1]] * (lanes - len(part))
+        clips = [_clip(dataset, *row, context, simulator.image_size) for row in rows]
+        simulator.reset([clip.start for clip in clips], None, range(first, first + lanes))
+        outs = [simulator.step([clip.actions[k] for clip in clips]) for k in range(AHEAD)]
+        for lane, clip in enumerate(clips[: len(part)]):
+            for k, out in enumerate(outs):
+                pays.append([float(out.rewards[lane]), clip.rewards[k]])
+            ends.append([any(bool(out.terminated[lane]) for out in outs), clip.ends])
+    varied = (np.std(pays, axis=0) > 0).all()
+    said, true = np.array(ends, bool).T
+    model, always = _f1(said, true), _f1(np.ones_like(true), true)
+    return {
+        "correlation": float(np.corrcoef(np.array(pays).T)[0, 1]) if varied else None,
+        "end": {"model": model, "always": always} if true.any() else None,
+        "steps": len(pays),
+        "ends": int(true.sum()),
+    }
+
+
+def choose_moments(dataset: Dataset, count: int, seed: int) -> list[tuple[int, int]]:
+    """Return (episode, step) of up to `count` moments, half of which pay or end.
+
+    What the most frequent reward of the dataset is counts as nothing special.
+    """
+    rng = np.random.default_rng(seed)
+    special, usual = list[tuple[int, int]](), list[tuple[int, int]]()
+    steps = [dataset.load_steps(index) for index in range(len(dataset))]
+    common = Counter(float(r) for s in steps for r in s.rewards).most_common(1)[0][0]
+    for index, episode in enumerate(steps):
+        for step in range(AHEAD - 1, len(episode.rewards)):
+            ends = episode.terminated and step == len(episode.rewards) - 1
+            paid = float(episode.rewards[step]) != common
+            (special if paid or ends else usual).append((index, step))
+    half = min(count // 2, len(special))
+    chosen = [special[k] for k in rng.permutation(len(special))[:half]]
+    return chosen + [usual[k] for k in rng.permutation(len(usual))[: count - half]]
+
+
+@dataclass
+class _Clip:
+    start: Start
+    actions: list[str]  # AHEAD of them, as the rewards
+    rewards: list[float]
+    ends: bool
+
+
+def _clip(dataset: Dataset, index: int, step: int, context: int, size: int) -> _Clip:
+    """Return what a dream is shown before `AHEAD` steps that end with `step`, and those steps."""
+    episode, spec = dataset.load(index), dataset.spec
+    at = step + 1 - AHEAD  # the last frame that is shown
+    first = max(0, at + 1 - context)
+    words = [spec.action_text(int(action)) for action in episode.actions]
+    frames = resize(episode.frames[first : at + 1], size)
+    return _Clip(
+        start=Start(f"reward-{index}-{step}", spec.name, frames, words[first:at]),
+        actions=words[at : step + 1],
+        rewards=[float(reward) for reward in episode.rewards[at : step + 1]],
+        ends=episode.terminated and step == len(words) - 1,
+    )
+
+
+def _f1(said: np.ndarray, true: np.ndarray) -> float:
+    hits = int((said & true).sum())
+    return 2 * hits / max(1, int(said.sum()) + int(true.sum()))
