@@ -19,18 +19,16 @@ import pystk2
 from PIL import Image
 
 from envs.drive import TILE
+from envs.mesa import without_slow_filter
 from envs.roads import bend, evenly
 from worldsim.errors import WorldsimError
-from worldsim.kart_assets import assets_in_place, variable
+from worldsim.kart_assets import assets_in_place
 
 SCREEN = 192  # pixels of the square that the game draws; pictures are means of its pixels
 STEPS_PER_SECOND = 15.0
 MOST_WARM_UP = 400  # steps until a race has begun
 SETTLE = 6  # steps after a kart was put down
 NEAR = 1.0  # metres, of the game's camera (`Camera::Camera` of its source)
-# Mesa's software rasteriser takes up to ten seconds for one picture with this filter; without it
-# a picture takes 5 to 20 ms.
-SLOW_FILTER = "-GL_EXT_texture_filter_anisotropic -GL_ARB_texture_filter_anisotropic"
 
 
 @dataclass
@@ -51,14 +49,12 @@ class _Game:
     """The running game; what it draws is read by whichever engine drives."""
 
     def __init__(self) -> None:
-        mesa = "MESA_EXTENSION_OVERRIDE"
-        hidden = f"{os.environ.get(mesa, '')} {SLOW_FILTER}".strip()
         # Without a desktop session a library complains that there is none.
         os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
         config = pystk2.GraphicsConfig.ld()
         config.screen_width = config.screen_height = SCREEN
         config.display = False
-        with variable(mesa, hidden), assets_in_place() as self.assets:
+        with without_slow_filter(), assets_in_place() as self.assets:
             pystk2.init(config)
         self.driver: object | None = None
         self.race: Any = None

@@ -14,14 +14,16 @@ import numpy as np
 import pyglet
 from PIL import Image
 
+from envs.mesa import without_slow_filter
+from envs.rooms_map import DUCK, Kind, Layout, make_layout
+
 # No window and no display, also on a machine that has one; to be said before anything is drawn.
 pyglet.options["headless"] = True
 
-from miniworld.entity import COLORS, Ball, Box, Entity, Key, MeshEnt  # noqa: E402
-from miniworld.miniworld import MiniWorldEnv  # noqa: E402
-from miniworld.params import DEFAULT_PARAMS  # noqa: E402
-
-from envs.rooms_map import DUCK, Kind, Layout, make_layout  # noqa: E402
+with without_slow_filter():  # the import starts OpenGL
+    from miniworld.entity import COLORS, Ball, Box, Entity, Key, MeshEnt
+    from miniworld.miniworld import MiniWorldEnv
+    from miniworld.params import DEFAULT_PARAMS
 
 MESHES = {
     "duck": "duckie",

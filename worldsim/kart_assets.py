@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from worldsim.assets import cache_dir
+from worldsim.environ import variable
 from worldsim.errors import WorldsimError
 
 VERSION = "1.5"  # of the game that pystk2 is built from
@@ -46,20 +47,6 @@ def assets_in_place() -> Iterator[Path]:
     _link(assets, _downloaded(base))
     with variable("XDG_CACHE_HOME", str(base)):
         yield assets
-
-
-@contextmanager
-def variable(name: str, value: str) -> Iterator[None]:
-    """Set a variable of the environment for a while."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _link(assets: Path, version: Path) -> None:
