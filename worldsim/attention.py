@@ -57,6 +57,8 @@ def frame_positions(time: Tensor, grid: int) -> Tensor:
 class TeacherForcing:
     """Attention of a training row: text and clean frames, then a noisy copy of every frame.
 
+    The copies may be left out where nothing is to be drawn.
+
     Clean tokens see what came before them (block-causal: the tokens of one frame see each
     other). A noisy frame sees the clean tokens that came before it, and itself, which is just
     what it will see in a rollout, where history is finished when a frame is drawn.
@@ -66,18 +68,29 @@ class TeacherForcing:
     """
 
     def __init__(
-        self, text_order: Tensor, text_doc: Tensor, frame_order: Tensor, frame_doc: Tensor, n: int
+        self,
+        text_order: Tensor,
+        text_doc: Tensor,
+        text_branch: Tensor,
+        frame_order: Tensor,
+        frame_doc: Tensor,
+        n: int,
     ):
-        """Build the masks from ``(B, L)`` and ``(B, F)`` orders and document numbers."""
+        """Build the masks from ``(B, L)`` and ``(B, F)`` orders, document and branch numbers.
+
+        Branch 0 of a document is seen by all that comes later in it, another by itself alone.
+        """
         frame_order = frame_order.repeat_interleave(n, dim=1)
         frame_doc = frame_doc.repeat_interleave(n, dim=1)
         order = torch.cat([text_order, frame_order], dim=1)
         doc = torch.cat([text_doc, frame_doc], dim=1)
+        branch = torch.cat([text_branch, torch.zeros_like(frame_doc)], dim=1)
         self.num_clean = order.shape[1]
         same = (doc[:, :, None] == doc[:, None]) & (doc >= 0)[:, None]
+        same &= (branch[:, None] == 0) | (branch[:, None] == branch[:, :, None])
         itself = torch.eye(self.num_clean, dtype=torch.bool, device=doc.device)
         clean = same & (order[:, None] <= order[:, :, None]) | itself
-        earlier = order[:, None] < frame_order[:, :, None]
+        earlier = (order[:, None] < frame_order[:, :, None]) & (branch[:, None] == 0)
         before = (frame_doc[:, :, None] == doc[:, None]) & earlier
         block = torch.arange(frame_order.shape[1], device=doc.device) // n
         own = (block[:, None] == block[None]).expand(len(doc), -1, -1)
@@ -91,6 +104,8 @@ class TeacherForcing:
         clean = F.scaled_dot_product_attention(
             q[:, :, :c], k[:, :, :c], v[:, :, :c], self.clean.to(q.dtype)
         )
+        if q.shape[2] == c:
+            return clean.transpose(1, 2)
         noisy = F.scaled_dot_product_attention(q[:, :, c:], k, v, self.noisy.to(q.dtype))
         return torch.cat([clean, noisy], dim=2).transpose(1, 2)
 

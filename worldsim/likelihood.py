@@ -52,11 +52,11 @@ def one_step_flow_loss(
     examples = [simulate(w, tokenizer, room, [True] * len(w.actions)) for w in windows]
     rows, _ = pack(examples, count, room, frames, tokenizer.pad)
     arrays = [torch.from_numpy(np.ascontiguousarray(x)) for x in rows]
-    shape = arrays[6].shape
+    shape = rows.latents.shape
     arrays += [torch.randn(shape, generator=generator) for _ in range(2)]
     arrays += [torch.rand(shape[:2], generator=generator)]
     arrays += [torch.full(shape[:2], rollout.base_level)]
-    arrays += [arrays[6], *[torch.zeros(shape[:2], dtype=torch.long)] * 2]
+    arrays += [torch.from_numpy(rows.latents), *[torch.zeros(shape[:2], dtype=torch.long)] * 2]
     batch = Batch(*(x.to(network.device) for x in arrays))
     shown = batch.latents.to(network.dtype)
     batch = batch._replace(latents=shown, seen=shown)

@@ -5,7 +5,6 @@ Knows a network, a batch and an eye; knows nothing of files, optimisers or rollo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
 from worldsim.critic import Critic
+from worldsim.distances import apart, style, tone
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
@@ -34,6 +34,7 @@ class Batch(NamedTuple):
     text_time: Tensor
     text_index: Tensor
     text_doc: Tensor
+    text_branch: Tensor
     latents: Tensor
     frame_order: Tensor
     frame_time: Tensor
@@ -59,9 +60,11 @@ class ObjectiveConfig:
         motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
             the coarse ones a flow that is several pixels off still feels where to go.
         critic_weight: Of looking real to a critic that learns beside the model.
-        style_weight: Of the distance in style, see `_style`; for frames that follow dreamed ones.
+        style_weight: Of the distance in style, see `distances.style`; for frames that follow
+            dreamed ones.
         tone_weight: Of the mean absolute error of each row's mean colour and contrast; for the same
             frames. Perceptual distance hardly sees either, and they drift.
+        talk_weight: Of what is said when asked, in rows that are only looked at.
         trust: Steps into a dream after which the real frame counts half as what to aim at: the
             dream may by then be right in its own way.
         first_weight: Weight of frames with none before them, beside 1 for the others. They are
@@ -75,6 +78,7 @@ class ObjectiveConfig:
     critic_weight: float = 0.05
     style_weight: float = 0.05
     tone_weight: float = 1.0
+    talk_weight: float = 1.0
     trust: float = 16.0
     first_weight: float = 0.1
 
@@ -121,8 +125,13 @@ class WorldObjective(nn.Module):
         self.config = config
         self.eye = eye
 
-    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return loss and logs, ``"loss"`` and each of its terms unweighted."""
+    def forward(self, batch: Batch, asked: Batch | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return loss and logs, ``"loss"`` and each of its terms unweighted.
+
+        Args:
+            batch: Play.
+            asked: Clips that are only looked at.
+        """
         config = self.config
         logits, velocity, moved = self.predict(batch)
         error = (velocity.float() - (batch.noise - batch.latents)).square().mean(dim=(2, 3, 4))
@@ -144,8 +153,11 @@ class WorldObjective(nn.Module):
             name: (value * share[name]).sum() / share[name].sum().clamp(min=1)
             for name, value in logs.items()
         }
+        if asked is not None:
+            logs["talk"] = self.answers(asked)
         weights = {
-            "text": 1.0, "flow": config.flow_weight, "pixel": config.pixel_weight,
+            "text": 1.0, "talk": config.talk_weight,
+            "flow": config.flow_weight, "pixel": config.pixel_weight,
             "perceptual": config.perceptual_weight, "motion": config.motion_weight,
             "style": config.style_weight, "tone": config.tone_weight,
             "fake": config.critic_weight, "critic": 1.0,
@@ -167,26 +179,36 @@ class WorldObjective(nn.Module):
         return {
             "fake": fake.view(shape),
             "critic": wrong.view(shape),
-            "style": _style(drawn_seen, real_seen).view(shape),
-            "tone": _tone(drawn, real).view(shape),
+            "style": style(drawn_seen, real_seen).view(shape),
+            "tone": tone(drawn, real).view(shape),
             "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)).view(shape),
             "perceptual": sight.between(drawn_seen, real_seen).view(shape),
-            "motion": _apart(moved.flatten(0, 1), canvas).view(shape),
+            "motion": apart(moved.flatten(0, 1), canvas).view(shape),
         }
+
+    def answers(self, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of what is to be said, every answer counting the same.
+
+        Word by word, 64 of depth would drown two of an action.
+        """
+        history, past, said, attend = self._seen(batch)
+        logits, *_ = self.network(
+            batch.text_ids, batch.text_time, batch.text_index, history, past, said,
+            batch.history_levels, batch.frame_time, attend, num_history=history.shape[1],
+        )  # fmt: skip
+        wrong = F.cross_entropy(
+            logits.float().flatten(0, 1), batch.text_targets.flatten(),
+            ignore_index=IGNORE, reduction="none",
+        )  # fmt: skip
+        learnt = ((batch.text_targets != IGNORE) & (batch.text_branch > 0)).flatten()
+        names = torch.stack([batch.text_doc.flatten(), batch.text_branch.flatten()])[:, learnt]
+        of, words = names.unique(dim=1, return_inverse=True, return_counts=True)[1:]
+        return (wrong[learnt] / words[of]).sum() / max(1, len(words))
 
     def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and moved pictures."""
-        seen = batch.seen
-        history = mix(seen, batch.history_noise, batch.history_levels)
+        history, past, said, attend = self._seen(batch)
         noisy = mix(batch.latents, batch.noise, batch.levels)
-        follows = _wide(_follows(batch))
-        before = _shift(seen) * follows
-        past = torch.stack([before, _shift(before) * follows], dim=2)
-        attend = TeacherForcing(
-            batch.text_order, batch.text_doc, batch.frame_order, batch.frame_doc,
-            self.network.num_tokens,
-        )  # fmt: skip
-        said = self.network.hear(batch.text_ids, _heard(batch))
         return self.network(
             batch.text_ids,
             batch.text_time,
@@ -199,6 +221,19 @@ class WorldObjective(nn.Module):
             attend,
             num_history=noisy.shape[1],
         )
+
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, TeacherForcing]:
+        """Return history, the frames before each, the words before each, and what sees what."""
+        follows, seen = _wide(_follows(batch)), batch.seen
+        history = mix(seen, batch.history_noise, batch.history_levels)
+        before = _shift(seen) * follows
+        past = torch.stack([before, _shift(before) * follows], dim=2)
+        said = self.network.hear(batch.text_ids, _heard(batch))
+        attend = TeacherForcing(
+            batch.text_order, batch.text_doc, batch.text_branch,
+            batch.frame_order, batch.frame_doc, self.network.num_tokens,
+        )  # fmt: skip
+        return history, past, said, attend
 
 
 def mix(clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
@@ -217,44 +252,6 @@ def _shift(frames: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
 
 
-def _apart(one: Tensor, other: Tensor) -> Tensor:
-    """Mean absolute error of pictures ``(n, v, H, W)`` at four sizes, as far as they go, (n,)."""
-    total = (one - other).abs().mean(dim=(1, 2, 3))
-    for _ in range(min(3, int(math.log2(one.shape[-1])))):
-        one, other = F.avg_pool2d(one, 2), F.avg_pool2d(other, 2)
-        total = total + (one - other).abs().mean(dim=(1, 2, 3))
-    return total
-
-
-def _style(one: list[Tensor], other: list[Tensor]) -> Tensor:
-    """Return how differently features ``(n, C, y, x)`` are spread along each row, (n,).
-
-    A dream that lost its place should still look like its world: the same walls, light and
-    sharpness, floor below and ceiling above, no matter where along the horizon. Means and
-    spreads of features as style: Huang & Belongie 2017 (1703.06868).
-    """
-    total = one[0].new_zeros(len(one[0]))
-    for a, b in zip(one, other, strict=True):
-        for moment in (_mean, _spread):
-            total = total + (moment(a) - moment(b)).square().sum(dim=1).mean(dim=1)
-    return total
-
-
-def _tone(one: Tensor, other: Tensor) -> Tensor:
-    """Return how differently the rows of pictures ``(n, C, H, W)`` are coloured, (n,)."""
-    pairs = [(moment(one), moment(other)) for moment in (_mean, _spread)]
-    return torch.stack([(a - b).abs().mean(dim=(1, 2)) for a, b in pairs]).sum(dim=0)
-
-
-def _mean(features: Tensor) -> Tensor:
-    return features.mean(dim=-1)
-
-
-def _spread(features: Tensor) -> Tensor:
-    """The root keeps a finite slope where a row is all the same."""
-    return (features.var(dim=-1, correction=0) + 1e-6).sqrt()
-
-
 def _follows(batch: Batch) -> Tensor:
     """(B, F): whether a frame comes one step after its left neighbour in the same example."""
     doc, time = batch.frame_doc, batch.frame_time
@@ -266,7 +263,7 @@ def _heard(batch: Batch) -> Tensor:
     """(B, F, L): whether a text token belongs to the last words said before a frame."""
     order = batch.frame_order[:, :, None]
     doc, text = batch.frame_doc[:, :, None], batch.text_order[:, None]
-    same = (batch.text_doc[:, None] == doc) & (doc != PADDING)
+    same = (batch.text_doc[:, None] == doc) & (doc != PADDING) & (batch.text_branch == 0)[:, None]
     frames_before = (same & (order < text)).sum(dim=1, keepdim=True)
     word = same & (text < order) & (batch.text_index >= FIRST_WORD)[:, None]
     when = torch.where(word, frames_before, -1)

@@ -35,7 +35,7 @@ class Reader:
     How sure the model is it does not say.
 
     Args:
-        checkpoint: One that was trained with ``batch.talk_share``.
+        checkpoint: One that was trained with ``batch.talk_rows``.
         device: Where to compute.
 
     Raises:

@@ -51,11 +51,13 @@ class Example:
     text_order: list[int] = field(default_factory=list)
     text_time: list[int] = field(default_factory=list)
     text_index: list[int] = field(default_factory=list)
+    text_branch: list[int] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     frame_order: list[int] = field(default_factory=list)
     frame_time: list[int] = field(default_factory=list)
     order: int = 0
     in_step: int = 0
+    branch: int = 0  # 0 is what happens; others are asides, seen by nothing but themselves
 
     def text(self, ids: Seq[int], time: int, learn: bool = True) -> None:
         """Append text tokens; each is the target of the text position before it.
@@ -70,6 +72,7 @@ class Example:
             self.text_order.append(self.order)
             self.text_time.append(time)
             self.text_index.append(self.in_step)
+            self.text_branch.append(self.branch)
             self.order += 1
             self.in_step += 1
 
@@ -82,9 +85,21 @@ class Example:
         self.order += 1
         self.in_step = 0
 
+    def aside(self, asked: Seq[int], said: Seq[int], end: int) -> None:
+        """Write ·asked·said·end about the newest frame; what comes later does not see it."""
+        in_step, time = self.in_step, self.frame_time[-1]
+        self.branch = max(self.text_branch, default=0) + 1
+        self.text(asked, time, learn=False)
+        self.text([*said, end], time)
+        self.branch, self.in_step = 0, in_step
+
     def _aim(self, target: int) -> None:
-        if self.targets and self.targets[-1] == IGNORE:
-            self.targets[-1] = target
+        """Let the last position of this branch expect what comes next."""
+        for at in reversed(range(len(self.targets))):
+            if self.text_branch[at] == self.branch:
+                if self.targets[at] == IGNORE:
+                    self.targets[at] = target
+                return
 
 
 def simulate(
@@ -128,40 +143,33 @@ def follow(window: Window, tokenizer: TextTokenizer, max_text: int) -> Example:
     return _rollout(held, held.actions, tokenizer, max_text, window.sentences[0])
 
 
-def talk(
-    window: Window,
-    tokenizer: TextTokenizer,
-    asked: Seq[int],
-    said: Seq[int],
-) -> Example:
-    """F0 (F1 …) ·asked·said·end: some frames without actions, and what is to be said of them.
+class Talk(NamedTuple):
+    """What is asked of a frame, and the right answer.
 
-    Args:
-        window: Its frames are all shown, its actions are not.
-        tokenizer: For the marks.
-        asked: A mark of `text.TALK` and, after `ASK`, the question and the mark `ANSWER`.
-        said: What is to be said; only that is learnt.
+    Attributes:
+        asked: Tokens: a mark of `text.TALK` and, after `ASK`, the question and `ANSWER`.
+        said: Tokens of the answer.
+        at: Step of the newest frame that is seen, from 0.
     """
-    example = Example()
-    last = len(window.latents) - 1
+
+    asked: list[int]
+    said: list[int]
+    at: int = 0
+
+
+def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk]) -> Example:
+    """F0 (·asked·said·end …) F1 (·asked·said·end …): frames without actions, and questions.
+
+    No question sees another, and no frame sees any; what is said is all that is learnt.
+    """
+    example, end = Example(), tokenizer.mark(END)
     for step, latents in enumerate(window.latents):
         example.frame(latents, step, tokenizer.frame)
-        if step < last:
-            example.text([tokenizer.frame_end, window.answers[step]], time=step)
-    example.text([tokenizer.frame_end, window.answers[last]], time=last, learn=False)
-    aside(example, tokenizer, asked, said)
+        example.text([tokenizer.frame_end, window.answers[step]], time=step, learn=False)
+        for asked, said, at in talks:
+            if at == step:
+                example.aside(asked, said, end)
     return example
-
-
-def aside(example: Example, tokenizer: TextTokenizer, asked: Seq[int], said: Seq[int]) -> None:
-    """Go on with ·asked·said·end about the newest frame; as `talk`, after whatever came before.
-
-    Nothing but another aside may follow: what steers the next frame has its place right after
-    the answer of the last.
-    """
-    last = example.frame_time[-1]
-    example.text(asked, time=last, learn=False)
-    example.text([*said, tokenizer.mark(END)], time=last)
 
 
 def _rollout(
@@ -195,6 +203,7 @@ class Rows(NamedTuple):
     text_time: np.ndarray
     text_index: np.ndarray
     text_doc: np.ndarray
+    text_branch: np.ndarray
     latents: np.ndarray  # (B, F, c, h, w)
     frame_order: np.ndarray
     frame_time: np.ndarray
@@ -219,11 +228,11 @@ def pack(
     shape = next(example.frames[0].shape for example in examples if example.frames)
     text = {
         name: np.full((num_rows, num_text), fill, np.int64)
-        for name, fill in zip(Rows._fields[:6], (pad, IGNORE, 0, 0, 0, PADDING), strict=True)
+        for name, fill in zip(Rows._fields[:7], (pad, IGNORE, 0, 0, 0, PADDING, 0), strict=True)
     }
     frame = {
         name: np.full((num_rows, num_frames), fill, np.int64)
-        for name, fill in zip(Rows._fields[7:], (0, 0, PADDING), strict=True)
+        for name, fill in zip(Rows._fields[8:], (0, 0, PADDING), strict=True)
     }
     latents = np.zeros((num_rows, num_frames, *shape), np.float32)
     used = np.zeros((num_rows, 2), np.int64)
@@ -235,11 +244,11 @@ def pack(
             continue
         row, (t, f) = room[0], used[room[0]]
         texts = (example.ids, example.targets, example.text_order, example.text_time,
-                 example.text_index, [doc] * len(example.ids))  # fmt: skip
-        for name, values in zip(Rows._fields[:6], texts, strict=True):
+                 example.text_index, [doc] * len(example.ids), example.text_branch)  # fmt: skip
+        for name, values in zip(Rows._fields[:7], texts, strict=True):
             text[name][row, t : t + need[0]] = values
         marks = (example.frame_order, example.frame_time, [doc] * len(example.frames))
-        for name, values in zip(Rows._fields[7:], marks, strict=True):
+        for name, values in zip(Rows._fields[8:], marks, strict=True):
             frame[name][row, f : f + need[1]] = values
         if example.frames:
             latents[row, f : f + need[1]] = np.stack(example.frames)

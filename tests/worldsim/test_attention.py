@@ -10,16 +10,18 @@ from worldsim.attention import (
 )
 
 N = 2  # tokens of a frame
-# One row: document 0 is F0 a F1, document 1 is b F2; one empty slot each. c counts what follows.
-TEXT_ORDER, TEXT_DOC = [[1, 0, 0]], [[0, 1, -1]]
-FRAME_ORDER, FRAME_DOC = [[0, 2, 1, 0]], [[0, 0, 1, -1]]
+# One row: document 0 is F0 a (?q !q) (r) F1, document 1 is b F2; one empty slot each. What is in
+# brackets is an aside.
+TEXT_ORDER, TEXT_DOC = [[1, 2, 3, 4, 0, 0]], [[0, 0, 0, 0, 1, -1]]
+TEXT_BRANCH = [[0, 1, 1, 2, 0, 0]]
+FRAME_ORDER, FRAME_DOC = [[0, 5, 1, 0]], [[0, 0, 1, -1]]
 FRAMES = ["F0", "F1", "F2", "-", "N0", "N1", "N2", "-"]
-NAMES = ["a", "b", "-", *(name for name in FRAMES for _ in range(N))]
+NAMES = ["a", "?q", "!q", "r", "b", "-", *(name for name in FRAMES for _ in range(N))]
 
 
 def visible() -> dict[str, set[str]]:
     """Name what each token sees, found by watching which values reach it."""
-    tables = [torch.tensor(t) for t in (TEXT_ORDER, TEXT_DOC, FRAME_ORDER, FRAME_DOC)]
+    tables = [torch.tensor(t) for t in (TEXT_ORDER, TEXT_DOC, TEXT_BRANCH, FRAME_ORDER, FRAME_DOC)]
     attend = TeacherForcing(*tables, n=N)
     size = len(NAMES)
     values = torch.eye(size)[None, :, None]  # what arrives at a token is where it came from
@@ -39,6 +41,9 @@ def test_who_sees_whom_in_training():
     assert found == {
         "F0": {"F0"},
         "a": {"F0", "a"},
+        "?q": {"F0", "a", "?q"},
+        "!q": {"F0", "a", "?q", "!q"},
+        "r": {"F0", "a", "r"},
         "F1": {"F0", "a", "F1"},
         "b": {"b"},
         "F2": {"b", "F2"},

@@ -4,8 +4,8 @@ import torch
 
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.model import WorldTransformer
-from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective, _heard, _style, mix
-from worldsim.sequence import PADDING, Window, pack, simulate
+from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective, _heard, mix
+from worldsim.sequence import IGNORE, PADDING, Talk, Window, pack, simulate, talk
 
 STEPS = 3
 
@@ -54,14 +54,18 @@ def make_batch(checkpoint, seeds=(0, 1), rows=1, seed=0):
         simulate(make_window(checkpoint, s), checkpoint.tokenizer, 40, [True] * STEPS)
         for s in seeds
     ]
+    return to_batch(examples, checkpoint, rows, seed)
+
+
+def to_batch(examples, checkpoint, rows, seed=0):
     packed, placed = pack(examples, rows, 80 // rows, 10 // rows, checkpoint.tokenizer.pad)
-    assert placed == len(seeds)
+    assert placed == len(examples)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(2, *packed.latents.shape, generator=generator)
     levels = torch.rand(2, *packed.frame_doc.shape, generator=generator)
     arrays = [torch.from_numpy(x) for x in packed]
     nowhere = torch.zeros(levels.shape[1:], dtype=torch.long)
-    return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2, arrays[6],
+    return Batch(*arrays, *noise, levels[0] * 0.9 + 0.05, levels[1] * 0.2, arrays[7],
                  nowhere, nowhere)  # fmt: skip
 
 
@@ -228,21 +232,55 @@ def test_the_deeper_a_dream_the_less_the_real_frame_counts(checkpoint):
     torch.testing.assert_close(objective(batch._replace(depth=depth))[1]["flow"], expected)
 
 
+def make_talk(checkpoint):
+    """Return a batch in which a long and a short answer are asked for."""
+    tokenizer, window = checkpoint.tokenizer, make_window(checkpoint)
+    talks = [
+        Talk([tokenizer.mark("<infer>")], tokenizer.encode("turn left"), at=1),
+        Talk([tokenizer.mark("<describe>")], tokenizer.encode("forward stay stay stay"), at=0),
+    ]
+    return to_batch([talk(window, tokenizer, talks)], checkpoint, rows=1)
+
+
+def test_every_answer_counts_the_same_however_long_and_frames_are_only_looked_at(
+    checkpoint, objective
+):
+    batch = make_talk(checkpoint)
+    logits, means = objective.predict(batch)[0], []
+    for branch in (1, 2):
+        mine = (batch.text_branch == branch) & (batch.text_targets != IGNORE)
+        assert mine.sum() > 1
+        means.append(torch.nn.functional.cross_entropy(logits[mine], batch.text_targets[mine]))
+    assert torch.allclose(objective.answers(batch), torch.stack(means).mean(), atol=1e-5)
+    other = batch._replace(noise=batch.noise + 1, levels=batch.levels * 0.5)
+    assert objective.answers(other) == objective.answers(batch)
+
+
+def test_an_aside_changes_nothing_but_itself(checkpoint, objective):
+    batch = make_talk(checkpoint)
+    asked = (batch.text_branch == 2) & (batch.text_index == 3)
+    assert asked.any()
+    other = batch._replace(text_ids=torch.where(asked, batch.text_ids + 1, batch.text_ids))
+    before, after = objective.predict(batch), objective.predict(other)
+    changed = (before[0] != after[0]).any(-1)
+    assert changed.any() and (batch.text_branch[changed] == 2).all()
+    assert torch.equal(before[1], after[1])
+
+
+def test_talk_adds_its_weighted_loss_to_that_of_play(checkpoint, objective):
+    batch = make_batch(checkpoint)
+    loss, logs = objective(batch, make_talk(checkpoint))
+    alone, _ = objective(batch)
+    assert torch.allclose(loss - alone, objective.config.talk_weight * logs["talk"], atol=1e-4)
+    assert logs["talk"] > 0
+
+
 def test_style_and_critic_look_at_dreams_of_dreams_alone(checkpoint, objective):
     batch = make_batch(checkpoint, rows=2)
     logs = objective(batch)[1]
     assert not any(logs[name] for name in ("style", "tone", "fake", "critic"))
     logs = objective(batch._replace(depth=torch.ones_like(batch.depth)))[1]
     assert all(logs[name] for name in ("style", "tone", "fake", "critic"))
-
-
-def test_style_knows_rows_apart_but_not_places_in_them():
-    """Pictures turned along the horizon are alike; upside down or blurred they are not."""
-    picture = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(0))
-    assert _style([picture], [picture.roll(3, dims=-1)]).max() < 1e-6
-    assert _style([picture], [picture.flip(-2)]).min() > 0.1
-    flat = picture.mean(dim=-1, keepdim=True).expand_as(picture)
-    assert _style([picture], [flat]).min() > 0.1
 
 
 def test_a_frame_with_nothing_before_it_counts_a_tenth(checkpoint, objective):

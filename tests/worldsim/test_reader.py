@@ -8,7 +8,7 @@ from worldsim.errors import WorldsimError
 from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
 from worldsim.pose_text import write_motion
 from worldsim.reader import DEPTH_WORDS, Reader
-from worldsim.sequence import Window, pack, talk
+from worldsim.sequence import Talk, Window, pack, talk
 from worldsim.text import ANSWER, ASK, DEPTHS, END, INFER
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
@@ -50,7 +50,8 @@ def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames):
     latents = reader.codec.encode(to_float(torch.from_numpy(FRAMES[:num_frames])))
     answers = [tokenizer.reward_id(0.0)] * num_frames
     window = Window(latents.numpy(), [], [], [], answers)
-    rows, _ = pack([talk(window, tokenizer, asked, said)], 1, 40, num_frames, tokenizer.pad)
+    talks = [Talk(asked, said[:2], num_frames - 1), Talk(asked, said, num_frames - 1)]
+    rows, _ = pack([talk(window, tokenizer, talks)], 1, 40, num_frames, tokenizer.pad)
     frames, shape = torch.from_numpy(rows.latents), (1, num_frames)
     batch = Batch(
         *map(torch.from_numpy, rows), torch.zeros_like(frames),
@@ -58,7 +59,7 @@ def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames):
         frames, *[torch.zeros(shape, dtype=torch.long)] * 2,
     )  # fmt: skip
     wanted = WorldObjective(reader.network, ObjectiveConfig()).predict(batch)[0][0]
-    first = int((rows.text_ids[0] == tokenizer.mark(ANSWER)).argmax())
+    first = np.flatnonzero(rows.text_ids[0] == tokenizer.mark(ANSWER))[1]
     with torch.inference_mode():
         # a longer question beside it must not matter
         both = [list(FRAMES[:num_frames]), list(FRAMES[::-1][:num_frames])]

@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from worldsim.sequence import IGNORE, PADDING, Example, Window, follow, pack, say, simulate, talk
+from worldsim.sequence import (
+    IGNORE,
+    PADDING,
+    Example,
+    Talk,
+    Window,
+    follow,
+    pack,
+    say,
+    simulate,
+    talk,
+)
 from worldsim.text import TextTokenizer
 
 WORDS = ["forward", "turn left", "stay"]
@@ -25,8 +36,9 @@ def window(tokenizer):
 
 
 def layout(example: Example, tokenizer) -> list[object]:
-    """Write an example in the order in which it happens: token ids, and F0, F1 … for frames."""
-    units = list(zip(example.text_order, example.ids, strict=True))
+    """Write what happens in its order, asides left out: token ids, and F0, F1 … for frames."""
+    words = zip(example.text_order, example.ids, example.text_branch, strict=True)
+    units = [(order, token) for order, token, branch in words if not branch]
     frames = enumerate(example.frame_order)
     return [unit for _, unit in sorted(units + [(order, f"F{k}") for k, order in frames])]
 
@@ -86,16 +98,29 @@ def test_an_instruction_stands_first_and_ends_with_its_stretch(window, tokenizer
 
 def test_a_talk_shows_frames_without_actions_and_only_what_is_said_is_learnt(window, tokenizer):
     asked, said = [tokenizer.mark("<infer>")], tokenizer.encode("turn left")
-    example, end = talk(window, tokenizer, asked, said), tokenizer.mark("<end>")
-    mark, answers = tokenizer.frame_end, window.answers
+    example = talk(window, tokenizer, [Talk(asked, said, at=3), Talk(asked, said[:1], at=1)])
+    mark, answers, end = tokenizer.frame_end, window.answers, tokenizer.mark("<end>")
     assert layout(example, tokenizer) == [
         "F0", mark, answers[0], "F1", mark, answers[1], "F2", mark, answers[2],
-        "F3", mark, answers[3], *asked, *said, end,
+        "F3", mark, answers[3],
     ]  # fmt: skip
-    assert example.text_time[-len(said) - 1 :] == [3] * (len(said) + 1)
-    assert example.text_index[-1] == 3 + len(said)
-    assert example.targets[-len(said) - 2 :] == [*said, end, IGNORE]
-    assert example.targets[-len(said) - 4 : -len(said) - 2] == [IGNORE] * 2
+    branches = np.array(example.text_branch)
+    for branch, words, step in ((1, said[:1], 1), (2, said, 3)):
+        mine = np.flatnonzero(branches == branch)
+        assert [example.ids[k] for k in mine] == [*asked, *words, end]
+        assert [example.targets[k] for k in mine] == [*words, end, IGNORE]
+        assert {example.text_time[k] for k in mine} == {step}
+        assert [example.text_index[k] for k in mine] == list(range(2, 4 + len(words)))
+
+
+def test_an_aside_leaves_no_trace_in_what_happens(window, tokenizer):
+    asked, said = [tokenizer.mark("<infer>")], tokenizer.encode("turn left")
+    plain = talk(window, tokenizer, [])
+    example = talk(window, tokenizer, [Talk(asked, said, at=k) for k in (0, 0, 2)])
+    trunk = np.array(example.text_branch) == 0
+    for name in ("ids", "targets", "text_time", "text_index"):
+        assert np.array(getattr(example, name))[trunk].tolist() == getattr(plain, name)
+    assert layout(example, tokenizer) == layout(plain, tokenizer)
 
 
 def test_a_prompt_stands_before_the_first_frame(window, tokenizer):
@@ -119,8 +144,9 @@ def test_text_that_would_overflow_ends_the_example_early_at_a_whole_step(window,
 def test_packing_keeps_every_example_whole_and_apart(window, tokenizer):
     short = simulate(window, tokenizer, 10, [True] * 3)
     examples = [simulate(window, tokenizer, 100, [True] * 3), short, say(window, tokenizer, 100)]
-    rows, placed = pack(examples, 2, 60, 8, tokenizer.pad)
-    assert placed == 3
+    examples.append(talk(window, tokenizer, [Talk([tokenizer.mark("<pose>")], [300], at=1)]))
+    rows, placed = pack(examples, 3, 60, 8, tokenizer.pad)
+    assert placed == 4
     for doc, example in enumerate(examples):
         (row,) = set(np.nonzero(rows.frame_doc == doc)[0]) | set(
             np.nonzero(rows.text_doc == doc)[0]
@@ -129,6 +155,7 @@ def test_packing_keeps_every_example_whole_and_apart(window, tokenizer):
         assert rows.text_ids[row, text].tolist() == example.ids
         assert rows.text_targets[row, text].tolist() == example.targets
         assert rows.text_order[row, text].tolist() == example.text_order
+        assert rows.text_branch[row, text].tolist() == example.text_branch
         assert rows.frame_order[row, frames].tolist() == example.frame_order
         assert np.array_equal(rows.latents[row, frames], np.stack(example.frames))
     empty = rows.text_doc == PADDING

@@ -6,8 +6,7 @@ killed one would have seen.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,10 +16,11 @@ import torch
 
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch
-from worldsim.sequence import Example, Rows, Window, aside, follow, pack, say, simulate
-from worldsim.text import INFER, TextTokenizer
+from worldsim.sequence import Example, Rows, Window, follow, pack, say, simulate
+from worldsim.text import TextTokenizer
 from worldsim.train.latents import Track
-from worldsim.train.talks import Talk, Talks
+from worldsim.train.places import Places
+from worldsim.train.talks import Talks
 
 CONTEXT = 4  # real frames that a dream begins with
 
@@ -58,9 +58,10 @@ class BatchConfig:
             of its action to the power of minus this; 0 makes every place equally likely.
         shares: How often windows are of each world, by its name; where it is left out, as often
             as the data has them.
-        aside_share: Share of the other windows that end with questions about their last frame, as
-            far as there is room for text; windows that go on with dreams do not.
-        talk_share: Share of rows that ask something of short clips instead, see `talks.Talks`.
+        imagine_share: Share of rows with captions and the frames that they are of.
+        talk_rows: Rows beside these that ask after short clips, see `talks.Talks`. Nothing is drawn
+            for them, so they cost a fifth of the others.
+        talk_length: Text tokens such a row holds.
         dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
         dream_depth: Steps that a dream goes on.
         dream_lanes: Dreams side by side, for rows to choose from.
@@ -84,8 +85,9 @@ class BatchConfig:
     base_level: float = 0.02
     balance: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
-    aside_share: float = 0.0
-    talk_share: float = 0.0
+    imagine_share: float = 0.0
+    talk_rows: int = 0
+    talk_length: int = 384
     dream_share: float = 0.5
     dream_depth: int = 24
     dream_lanes: int = 24
@@ -94,7 +96,10 @@ class BatchConfig:
 
 
 class Batches:
-    """Random access to batches by step number; knows no model and no optimiser."""
+    """Random access to batches by step number; knows no model and no optimiser.
+
+    A step has rows of play, `batches(step)`, and beside them rows of talk, `batches.talk(step)`.
+    """
 
     def __init__(
         self,
@@ -129,9 +134,7 @@ class Batches:
         luck = np.random.default_rng([seed, 1]).permutation(len(self.tracks))
         limit = config.labelled_share * len(self.tracks)
         self._labelled = {t.start for t, k in zip(self.tracks, luck, strict=True) if k < limit}
-        starts = [len(t.actions) - config.window + 2 for t in self.tracks]
-        self._ends = np.cumsum(starts)
-        self._chances = np.cumsum(self._rarity())
+        self._place = Places(self.tracks, config.window - 1, config.balance, config.shares)
         prompts = {world: tokenizer.encode(text) for world, text in descriptions.items()}
         self.talks = Talks(latents, tokenizer, things or {})
         self._prompts = {w: p for w, p in prompts.items() if len(p) < config.text_length // 2}
@@ -149,13 +152,10 @@ class Batches:
             (lanes[k].track, lanes[k].first + first)
             for k, first in zip(chosen, firsts, strict=True)
         ]
-        talks = round(config.talk_share * config.rows)
-        places += [self._place(rng) for _ in range(config.rows - dreams - talks)]
-        examples = [
-            self._example(*place, rng, asides=self._asides(*place, rng) if k >= dreams else [])
-            for k, place in enumerate(places)
-        ]
-        examples += self._talks(talks, rng)
+        captions = round(config.imagine_share * config.rows)
+        places += [self._place(rng) for _ in range(config.rows - dreams - captions)]
+        examples = [self._example(*place, rng) for place in places]
+        examples += self._clips(self.talks.imagine, captions * config.window, rng)
         rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
         follows = np.isin(rows.frame_doc, range(dreams))
         lane, begun = (
@@ -164,6 +164,18 @@ class Batches:
         )
         depth = np.where(follows, begun + rows.frame_time + 1 - CONTEXT, 0).clip(min=0)
         return self.with_noise(rows, rng, depth, lane)
+
+    def talk(self, step: int) -> Batch | None:
+        """Build the rows of a step in which frames are only looked at, and asked about."""
+        config, rng = self.config, np.random.default_rng([self.seed, step, 1])
+        clips = self._clips(self.talks, config.talk_rows * config.window, rng)
+        if not clips:
+            return None
+        rows, _ = pack(
+            clips, config.talk_rows, config.talk_length, config.window, self.tokenizer.pad
+        )
+        none = np.zeros_like(rows.frame_doc)
+        return self.with_noise(rows, rng, none, none)
 
     def generation(self, step: int) -> int:
         """Number the stretches of steps that share their dreams."""
@@ -181,14 +193,17 @@ class Batches:
             lanes.append(Lane(track, first, min(frames - first, CONTEXT + config.dream_depth)))
         return lanes
 
-    def from_step(self, step: int) -> Iterator[Batch]:
-        """Yield the batches of ``step, step + 1, …``, each prepared while the last is in use."""
+    def from_step(self, step: int) -> Iterator[tuple[Batch, Batch | None]]:
+        """Yield play and talk of ``step, step + 1, …``, prepared while the last are in use."""
         with ThreadPoolExecutor(max_workers=1) as pool:
-            ahead = pool.submit(self, step)
+            ahead = pool.submit(self._both, step)
             while True:
-                batch, step = ahead.result(), step + 1
-                ahead = pool.submit(self, step)
-                yield batch
+                both, step = ahead.result(), step + 1
+                ahead = pool.submit(self._both, step)
+                yield both
+
+    def _both(self, step: int) -> tuple[Batch, Batch | None]:
+        return self(step), self.talk(step)
 
     def sample_latents(self, num: int) -> torch.Tensor:
         """Return the latents of `num` windows, ``(num, window, c, h, w)``."""
@@ -211,90 +226,30 @@ class Batches:
         arrays = (*rows, *noise, levels, history, rows.latents, depth, lane)
         return Batch(*map(torch.from_numpy, arrays))
 
-    def _example(
-        self, track: Track, first: int, rng: np.random.Generator, asides: list[Talk]
-    ) -> Example:
-        """Dress a window in a template, and ask about its last frame what there is to ask."""
-        window = self._window(track, first)
-        room = self.config.text_length - sum(talk.length for talk in asides)
-        asked_after = any(talk.asked == [self.tokenizer.mark(INFER)] for talk in asides)
-        if track.start in self._labelled:
-            example = self._dress(window, track.world, room, rng, hide_last=asked_after)
-        else:
-            example = simulate(window, self.tokenizer, room, [False] * len(window.actions))
-        if len(example.frames) == len(window.latents):
-            for talk in asides:
-                aside(example, self.tokenizer, talk.asked, talk.said)
-        return example
-
-    def _dress(
-        self, window: Window, world: str, room: int, rng: np.random.Generator, hide_last: bool
-    ) -> Example:
-        """Return the window in a template of at most `room` tokens, its last action hidden or not.
-
-        Where an instruction is followed no action is hidden, and nothing is asked after it.
-        """
+    def _example(self, track: Track, first: int, rng: np.random.Generator) -> Example:
+        """Dress a window in a template."""
         config, kind = self.config, rng.random()
+        window, room = self._window(track, first), config.text_length
+        if track.start not in self._labelled:
+            return simulate(window, self.tokenizer, room, [False] * len(window.actions))
         if kind < config.say_share:
             return say(window, self.tokenizer, room)
         kind -= config.say_share
-        if kind < config.follow_share and window.sentences[0] and not hide_last:
+        if kind < config.follow_share and window.sentences[0]:
             return follow(window, self.tokenizer, room)
         plain = 0 <= kind - config.follow_share < config.watch_share
         keep = [not plain and rng.random() >= config.action_drop for _ in window.actions]
-        keep[-1] = keep[-1] and not hide_last
         prompted = rng.random() < config.prompt_share
-        prompt = self._prompts.get(world, ()) if prompted else ()
+        prompt = self._prompts.get(track.world, ()) if prompted else ()
         return simulate(window, self.tokenizer, room, keep, prompt)
 
-    def _asides(self, track: Track, first: int, rng: np.random.Generator) -> list[Talk]:
-        """Choose what to ask of the last frame of a window; half of the text is for that."""
-        share = self.config.aside_share
-        if not share or rng.random() >= share or track.start not in self._labelled:
-            return []
-        last = first + self.config.window - 1
-        return self.talks.about(track, last, self.config.text_length // 2, rng)
-
-    def _talks(self, rows: int, rng: np.random.Generator) -> list[Example]:
-        """Ask after as many clips as rows have room for; what is left over is dropped."""
-        places = [self._place(rng) for _ in range(rows * self.config.window)]
-        asked = (self.talks(*at, rng) for at in places if at[0].start in self._labelled)
-        return [example for example in asked if example]
-
-    def _rarity(self) -> np.ndarray:
-        """Weigh every place at which a window may begin."""
-        steps, shares = self.config.window - 1, self.config.shares
-        counts = {world: Counter[tuple[int, ...]]() for world in {t.world for t in self.tracks}}
-        for track in self.tracks:
-            counts[track.world].update(map(tuple, track.actions))
-        if shares and (shares.keys() != counts.keys() or min(shares.values()) <= 0):
-            raise WorldsimError(
-                f"batch.shares={shares} are not one share above 0 for each of the worlds in the "
-                f"data: {', '.join(sorted(counts))}"
-            )
-        weights = []
-        for track in self.tracks:
-            seen = counts[track.world]
-            total = seen.total()
-            step = [(seen[tuple(a)] / total) ** -self.config.balance for a in track.actions]
-            sums = np.cumsum([0.0, *step])
-            weights.append(sums[steps:] - sums[:-steps])
-        of_world = dict.fromkeys(counts, 0.0)
-        for track, weight in zip(self.tracks, weights, strict=True):
-            of_world[track.world] += float(weight.sum())
-        if shares:
-            weights = [
-                weight * (shares[track.world] / of_world[track.world])
-                for track, weight in zip(self.tracks, weights, strict=True)
-            ]
-        return np.concatenate(weights)
+    def _clips(
+        self, template: Callable[..., Example | None], count: int, rng: np.random.Generator
+    ) -> list[Example]:
+        """Fill a template at so many places, as far as what they show is known."""
+        places = [self._place(rng) for _ in range(count)]
+        clips = (template(*at, rng) for at in places if at[0].start in self._labelled)
+        return [clip for clip in clips if clip]
 
     def _window(self, track: Track, first: int) -> Window:
         return track.window(self.latents, first, self.config.window - 1)
-
-    def _place(self, rng: np.random.Generator) -> tuple[Track, int]:
-        """Draw where a window begins, places with rare actions more often."""
-        chance = rng.random() * self._chances[-1]
-        place = int(np.searchsorted(self._chances, chance, side="right"))
-        index = int(np.searchsorted(self._ends, place, side="right"))
-        return self.tracks[index], int(place - (self._ends[index - 1] if index else 0))

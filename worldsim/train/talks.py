@@ -8,41 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from worldsim.data.episode import DEPTH_SIDE
 from worldsim.grammar import ask, describe
 from worldsim.pose_text import motion, write_motion
-from worldsim.sequence import Example, simulate, talk
+from worldsim.sequence import Example, Talk, simulate, talk
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, INFER, POSE, TextTokenizer
 from worldsim.train.latents import Track
 
 DEPTH_WORDS = 8  # distances along each side of the picture that are said
-
-
-class Talk(NamedTuple):
-    """What is asked of a frame, and the right answer.
-
-    Attributes:
-        asked: Tokens: a mark of `text.TALK` and, after `ASK`, the question and `ANSWER`.
-        said: Tokens of the answer.
-        before: How many frames before it must be seen, too.
-    """
-
-    asked: list[int]
-    said: list[int]
-    before: int
-
-    @property
-    def length(self) -> int:
-        """Tokens it takes, the mark at its end included."""
-        return len(self.asked) + len(self.said) + 1
+DEPTH_SHARE = 0.25  # of clips are asked for depth, too
 
 
 class Talks:
-    """Asks something of a place in recorded play.
+    """Asks all there is to ask of a place in recorded play.
 
     Args:
         latents: All frames.
@@ -57,40 +38,19 @@ class Talks:
         things: Mapping[str, Sequence[str]],
     ):
         self.latents, self.tokenizer, self.things = latents, tokenizer, things
-        self._short = (self._infer, self._describe, self._ask, self._pose)
 
-    def __call__(self, track: Track, first: int, rng: np.random.Generator) -> Example | None:
-        """Return an example of a kind at random, about frames from `first` on."""
-        kinds = (*self._short, self._depth, None)
-        kind = kinds[int(rng.integers(len(kinds)))]
-        if kind is None:
-            return self._imagine(track, first, rng)
-        at = first + 1 if kind in (self._infer, self._pose) else first
-        found = kind(track, at, rng)
-        if found is None:
-            return None
-        window = track.window(self.latents, at - found.before, found.before)
-        return talk(window, self.tokenizer, found.asked, found.said)
+    def __call__(self, track: Track, first: int, rng: np.random.Generator) -> Example:
+        """Return frame `first` and the next one, with questions about one or both."""
+        one = [self._describe, self._ask, self._ask]
+        if rng.random() < DEPTH_SHARE:  # as long as all the others together
+            one.append(self._depth)
+        found = [kind(track, first, rng) for kind in one]
+        found += [kind(track, first + 1, rng) for kind in (self._infer, self._pose)]
+        talks = [asked for asked in found if asked]
+        return talk(track.window(self.latents, first, 1), self.tokenizer, talks)
 
-    def about(self, track: Track, at: int, room: int, rng: np.random.Generator) -> list[Talk]:
-        """Return short talks about one frame of several, in any order, that fit the room.
-
-        Args:
-            track: What was played.
-            at: The frame; not the first of the track.
-            room: Tokens there is room for.
-            rng: Decides which.
-        """
-        found = []
-        for k in rng.permutation(len(self._short)):
-            one = self._short[k](track, at, rng)
-            if one is not None and one.length <= room:
-                found.append(one)
-                room -= one.length
-        return found
-
-    def _imagine(self, track: Track, at: int, rng: np.random.Generator) -> Example | None:
-        """A caption → F: the only template here in which a frame is what is learnt."""
+    def imagine(self, track: Track, at: int, rng: np.random.Generator) -> Example | None:
+        """Return a caption → F, the only template here in which a frame is what is learnt."""
         text = describe(json.loads(track.facts[at]), rng) if track.facts else None
         if text is None:
             return None
@@ -100,14 +60,14 @@ class Talks:
 
     def _infer(self, track: Track, at: int, rng: np.random.Generator) -> Talk:
         """F0 F1 → the action that led from one to the other."""
-        return Talk([self.tokenizer.mark(INFER)], track.actions[at - 1], before=1)
+        return Talk([self.tokenizer.mark(INFER)], track.actions[at - 1], at=1)
 
     def _describe(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
         """F → a caption."""
         text = describe(json.loads(track.facts[at]), rng) if track.facts else None
         if text is None:
             return None
-        return Talk([self.tokenizer.mark(DESCRIBE)], self.tokenizer.encode(text), before=0)
+        return Talk([self.tokenizer.mark(DESCRIBE)], self.tokenizer.encode(text))
 
     def _ask(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
         """F → the answer to a question."""
@@ -118,14 +78,14 @@ class Talks:
             return None
         question, answer = (self.tokenizer.encode(text) for text in asked)
         mark = self.tokenizer.mark
-        return Talk([mark(ASK), *question, mark(ANSWER)], answer, before=0)
+        return Talk([mark(ASK), *question, mark(ANSWER)], answer)
 
     def _pose(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
         """F0 F1 → how the eye moved."""
         if track.pose is None:
             return None
         text = write_motion(*motion(track.pose[at - 1], track.pose[at], track.metres))
-        return Talk([self.tokenizer.mark(POSE)], self.tokenizer.encode(text), before=1)
+        return Talk([self.tokenizer.mark(POSE)], self.tokenizer.encode(text), at=1)
 
     def _depth(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
         """F → how far away everything is, row by row."""
@@ -133,7 +93,7 @@ class Talks:
             return None
         ids = self.tokenizer.depth_ids
         said = [ids[word] for word in depth_words(track.depth[at]).flatten()]
-        return Talk([self.tokenizer.mark(DEPTH)], said, before=0)
+        return Talk([self.tokenizer.mark(DEPTH)], said)
 
 
 def depth_words(depth: np.ndarray) -> np.ndarray:

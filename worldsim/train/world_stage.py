@@ -102,7 +102,7 @@ class WorldStage:
         batches = self.batches.from_step(self.step)
         while self.step < config.steps:
             began = time.monotonic()
-            logs = self.update(next(batches))
+            logs = self.update(*next(batches))
             now = time.monotonic()
             self.seconds += now - began
             logs["frames_per_second"] = self.batches.config.rows * self.batches.config.window / (
@@ -124,15 +124,15 @@ class WorldStage:
                 break
         bar.close()
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch, asked: Batch | None = None) -> dict[str, float]:
         """Take one step; a loss or gradient that is not finite stops the run."""
         rate = self.rate_at(self.step)
-        batch = Batch(*(x.to(self.accelerator.device, non_blocking=True) for x in batch))
+        batch = self._on_device(batch)
         if self.dreams.stale(batch, self.step):
             self._with_average(lambda: self.dreams.renew(self.step))
         batch = self.dreams.into(batch)
         with self.accelerator.autocast():
-            loss, logs = self.forward(batch)
+            loss, logs = self.forward(batch, asked and self._on_device(asked))
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if not torch.isfinite(loss + norm):
@@ -178,6 +178,9 @@ class WorldStage:
         """Draw a sheet of real above dreamed frames from the averaged weights."""
         path = self.run_folder.path / "samples" / f"step-{self.step:06d}.png"
         self._with_average(lambda: draw_sheet(self.checkpoint, data, path))
+
+    def _on_device(self, batch: Batch) -> Batch:
+        return Batch(*(x.to(self.accelerator.device, non_blocking=True) for x in batch))
 
     def _eye(self) -> Eye:
         """Look at latents through the codec; no part of it learns here."""

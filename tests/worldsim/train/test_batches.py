@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from itertools import islice
 
@@ -53,9 +54,9 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(tokenizer):
 
 
 def test_a_resumed_run_sees_the_batches_it_would_have_seen(tokenizer):
-    batches = make(tokenizer)
-    for step, batch in zip(range(5, 8), islice(batches.from_step(5), 3), strict=True):
-        assert same(batch, batches(step))
+    batches = make(tokenizer, talk_rows=2)
+    for step, (play, talk) in zip(range(5, 8), islice(batches.from_step(5), 3), strict=True):
+        assert same(play, batches(step)) and same(talk, batches.talk(step))
 
 
 def test_windows_come_from_everywhere_and_never_cross_an_episode(tokenizer):
@@ -165,36 +166,40 @@ def test_a_window_is_prompted_with_the_description_of_its_own_world(tokenizer):
 
 
 def test_rows_of_talk_show_short_clips_and_say_something_of_them(tokenizer):
-    batches = make(tokenizer, talk_share=0.5, say_share=0.0)
+    batches = make(tokenizer, talk_rows=2)
     for step in range(10):
-        batch = batches(step)
-        infer = [row for row in range(4) if tokenizer.mark("<infer>") in batch.text_ids[row]]
-        assert set(infer) <= {2, 3} and len(set(batch.frame_doc[0].tolist())) == 1
-        for row in infer:
+        batch = batches.talk(step)
+        assert batch.latents.shape[0] == 2 and not batch.depth.any()
+        for row in range(2):
             docs = batch.frame_doc[row][batch.frame_doc[row] != PADDING].tolist()
-            assert all(docs.count(doc) == 2 for doc in docs)
-    assert infer  # with nothing else to say, one of five kinds
+            assert len(docs) == 4 and all(docs.count(doc) == 2 for doc in docs)
+            assert (batch.text_ids[row] == tokenizer.mark("<infer>")).sum() == 2
+    assert not same(batches.talk(0), batches.talk(1))
 
 
-def test_windows_may_end_with_questions_and_what_is_asked_after_is_not_shown(tokenizer):
-    batches = make(tokenizer, aside_share=1.0, say_share=0.0, watch_share=0.0, action_drop=0.0)
-    infer, forward = tokenizer.mark("<infer>"), tokenizer.encode("forward")[0]
-    asked = 0
-    for step in range(10):
-        batch = batches(step)
-        for row in range(4):
-            assert (batch.frame_doc[row] != PADDING).all()
-            ids = batch.text_ids[row].tolist()
-            assert ids.count(forward) == 4  # of four actions the last is said, not shown
-            assert ids.index(infer) > max(k for k, t in enumerate(ids) if t == tokenizer.frame_end)
-            asked += 1
-    assert asked == 40
+def test_without_rows_of_talk_or_anything_to_say_there_is_no_talk(tokenizer):
+    assert make(tokenizer).talk(0) is None
+    assert make(tokenizer, talk_rows=2, labelled_share=0.0).talk(0) is None
+
+
+def test_rows_of_captions_stand_last_and_each_caption_before_its_frame(tokenizer):
+    batches = make(tokenizer, imagine_share=0.5)
+    thing = {"name": "box", "colour": "red", "bearing": 0, "distance": 2.0}
+    for track in batches.tracks:
+        track.facts = [json.dumps({"things": [thing]})] * (len(track.actions) + 1)
+    batch = batches(0)
+    for row in (2, 3):
+        doc = int(batch.frame_doc[row, 0])
+        assert (batch.text_doc[row] == doc).sum() > 2
+        words = batch.text_order[row][batch.text_doc[row] == doc]
+        assert (words[:-2] < batch.frame_order[row, 0]).all()
+    assert (batch.frame_doc[:2] != PADDING).all()
 
 
 @pytest.mark.parametrize(("share", "known"), [(0.0, 0), (0.5, 1), (1.0, 2)])
 def test_of_episodes_without_labels_no_action_or_sentence_is_shown(tokenizer, share, known):
     """Two of the episodes are long enough for a window."""
-    batches = make(tokenizer, labelled_share=share, aside_share=0.5, say_share=0.5, talk_share=0.25)
+    batches = make(tokenizer, labelled_share=share, say_share=0.5)
     forward, go = tokenizer.encode("forward")[0], tokenizer.encode("go on")[0]
     told = set()
     for step in range(20):
@@ -210,13 +215,6 @@ def test_more_labels_add_to_fewer():
     tokenizer = TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 384)
     few, many = (make(tokenizer, labelled_share=share)._labelled for share in (0.5, 1.0))
     assert few < many
-
-
-def test_dreamed_windows_end_without_questions(tokenizer):
-    batches = make(tokenizer, aside_share=1.0, dream_from=0, dream_share=0.5)
-    for step in range(5):
-        asked = (batches(step).text_ids == tokenizer.mark("<infer>")).any(dim=1)
-        assert asked.tolist() == [False, False, True, True]
 
 
 def words(batch, tokenizer, row):

@@ -16,8 +16,9 @@ def test_one_run_learns_several_worlds_and_has_starts_in_each(data, tmp_path):
     write_data(tmp_path / "other", spec=other)
     config = make_config(f"{data},{tmp_path / 'other'}", tmp_path / "run", steps=2)
     config.heldout, config.num_starts = config.data, 4
-    config.batch.shares, config.batch.talk_share = {"sliding": 0.5, "gliding": 0.5}, 0.5
+    config.batch.shares, config.batch.talk_rows = {"sliding": 0.5, "gliding": 0.5}, 2
     train(config)
+    assert all(line["talk"] > 0 for line in metrics(tmp_path / "run") if "flow" in line)
     checkpoint = Checkpoint.load(tmp_path / "run" / "model")
     assert {name: len(spec.actions) for name, spec in checkpoint.worlds.items()} == {
         "sliding": 9,

@@ -36,31 +36,38 @@ def track(tokenizer):
 
 
 def one(talks, mark, track, first):
-    """Return an example that asks this kind of thing of the frames from `first` on."""
+    """Return an example that asks this kind of thing, and the branch in which it does."""
     examples = (talks(track, first, np.random.default_rng(seed)) for seed in range(50))
-    return next(x for x in examples if x and talks.tokenizer.mark(mark) in x.ids)
+    found = next(x for x in examples if talks.tokenizer.mark(mark) in x.ids)
+    return found, found.text_branch[found.ids.index(talks.tokenizer.mark(mark))]
 
 
-def learnt(example):
-    """What is to be said: the tokens that something has to expect."""
-    return [token for token in example.targets if token >= 0]
+def learnt(example, branch):
+    """What is to be said: the tokens that something in a branch has to expect."""
+    return [
+        token
+        for token, of in zip(example.targets, example.text_branch, strict=True)
+        if of == branch and token >= 0
+    ]
 
 
-def said(example, tokenizer):
-    return tokenizer.decode(learnt(example))
+def said(example, branch, tokenizer):
+    return tokenizer.decode(learnt(example, branch))
 
 
 def test_an_action_is_asked_after_two_frames_without_it(tokenizer, track):
-    example = one(Talks(LATENTS, tokenizer, {}), "<infer>", track, 2)
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<infer>", track, 2)
     assert [frame[0, 0, 0] for frame in example.frames] == [2, 3]
-    assert said(example, tokenizer) == "forward"
-    assert example.ids.count(track.actions[2][0]) == 1  # said once, at the end
+    assert said(example, branch, tokenizer) == "forward"
+    assert example.ids.count(track.actions[2][0]) == 1  # said once, seen by nothing else
+    assert {t for t, b in zip(example.text_time, example.text_branch, strict=True)
+            if b == branch} == {1}  # fmt: skip
 
 
 def test_the_motion_is_in_metres(tokenizer, track):
     track.pose[1] = track.pose[0] + [0, 0, 0]
-    example = one(Talks(LATENTS, tokenizer, {}), "<pose>", track, 0)
-    assert said(example, tokenizer) == write_motion(0, 0, 0)
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<pose>", track, 0)
+    assert said(example, branch, tokenizer) == write_motion(0, 0, 0)
 
 
 def test_captions_and_answers_are_true_of_the_frame_shown(tokenizer, track):
@@ -73,16 +80,16 @@ def test_captions_and_answers_are_true_of_the_frame_shown(tokenizer, track):
 
 
 def test_the_question_is_not_for_the_model_to_guess(tokenizer, track):
-    example = one(Talks(LATENTS, tokenizer, {}), "<ask>", track, 1)
-    question = example.ids[3 : example.ids.index(tokenizer.mark("<answer>"))]
-    assert len(question) > 2
-    assert learnt(example)[-1] == tokenizer.mark("<end>")
-    assert len(learnt(example)) == len(example.ids) - 3 - len(question) - 1
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<ask>", track, 1)
+    mine = [t for t, b in zip(example.ids, example.text_branch, strict=True) if b == branch]
+    answer = mine[mine.index(tokenizer.mark("<answer>")) + 1 :]
+    assert learnt(example, branch) == answer and answer[-1] == tokenizer.mark("<end>")
+    assert len(mine) > len(answer) + 3
 
 
 def test_depth_is_said_row_by_row_in_distances_a_fifth_apart(tokenizer, track):
-    example = one(Talks(LATENTS, tokenizer, {}), "<depth>", track, 3)
-    words = [tokenizer.depth_ids.index(token) for token in learnt(example)[:-1]]
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<depth>", track, 3)
+    words = [tokenizer.depth_ids.index(token) for token in learnt(example, branch)[:-1]]
     assert words == depth_words(track.depth[3]).flatten().tolist()
     part = track.depth[3].reshape(DEPTH_WORDS, 2, DEPTH_WORDS, 2).mean((1, 3)) / 100
     ratio = np.array(DEPTHS)[depth_words(track.depth[3])] / part
@@ -91,13 +98,13 @@ def test_depth_is_said_row_by_row_in_distances_a_fifth_apart(tokenizer, track):
 
 def test_a_caption_comes_before_the_frame_that_it_describes(tokenizer, track):
     talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
-    example = talks._imagine(track, 2, rng)
+    example = talks.imagine(track, 2, rng)
     assert [frame[0, 0, 0] for frame in example.frames] == [2]
     before = [t for t, order in zip(example.ids, example.text_order, strict=True)
               if order < example.frame_order[0]]  # fmt: skip
     assert "red box" in tokenizer.decode(before) and before[0] == tokenizer.begin
     track.facts = None
-    assert talks._imagine(track, 2, rng) is None
+    assert talks.imagine(track, 2, rng) is None
 
 
 def test_what_the_data_does_not_say_is_not_asked(tokenizer, track):
@@ -105,17 +112,17 @@ def test_what_the_data_does_not_say_is_not_asked(tokenizer, track):
     talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
     for kind in (talks._describe, talks._ask, talks._pose, talks._depth):
         assert kind(track, 1, rng) is None
-    assert [found.before for found in talks.about(track, 1, 99, rng)] == [1]  # the action
+    assert set(talks(track, 1, rng).text_branch) == {0, 1}  # the action
 
 
-def test_talks_about_a_frame_fit_the_room_and_are_of_different_kinds(tokenizer, track):
+def test_what_is_asked_of_one_frame_is_asked_before_the_next_is_seen(tokenizer, track):
     talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
-    for room in (5, 20, 60):
-        for _ in range(20):
-            found = talks.about(track, 2, room, rng)
-            assert sum(one.length for one in found) <= room
-            assert len({one.asked[0] for one in found}) == len(found)
-    assert len(found) >= 3
+    after_two = {tokenizer.mark("<infer>"), tokenizer.mark("<pose>")}
+    for first in range(5):
+        example = talks(track, first, rng)
+        for token, time in zip(example.ids, example.text_time, strict=True):
+            if token in {tokenizer.mark(name) for name in TALK[:5]}:
+                assert time == int(token in after_two)
 
 
 def test_every_kind_is_asked(tokenizer, track):
@@ -123,6 +130,5 @@ def test_every_kind_is_asked(tokenizer, track):
     marks = {tokenizer.mark(name) for name in TALK if name not in ("<answer>", "<end>")}
     seen = set()
     for _ in range(60):
-        ids = set(talks(track, int(rng.integers(5)), rng).ids)
-        seen |= (ids & marks) or {tokenizer.begin}  # begins with a caption: imagine
-    assert seen == marks | {tokenizer.begin}
+        seen |= set(talks(track, int(rng.integers(5)), rng).ids) & marks
+    assert seen == marks

@@ -1,0 +1,47 @@
+"""How far pictures, or what is perceived of them, are from each other."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def apart(one: Tensor, other: Tensor) -> Tensor:
+    """Mean absolute error of pictures ``(n, v, H, W)`` at four sizes, as far as they go, (n,)."""
+    total = (one - other).abs().mean(dim=(1, 2, 3))
+    for _ in range(min(3, int(math.log2(one.shape[-1])))):
+        one, other = F.avg_pool2d(one, 2), F.avg_pool2d(other, 2)
+        total = total + (one - other).abs().mean(dim=(1, 2, 3))
+    return total
+
+
+def style(one: list[Tensor], other: list[Tensor]) -> Tensor:
+    """Return how differently features ``(n, C, y, x)`` are spread along each row, (n,).
+
+    A dream that lost its place should still look like its world: the same walls, light and
+    sharpness, floor below and ceiling above, no matter where along the horizon. Means and
+    spreads of features as style: Huang & Belongie 2017 (1703.06868).
+    """
+    total = one[0].new_zeros(len(one[0]))
+    for a, b in zip(one, other, strict=True):
+        for moment in (_mean, _spread):
+            total = total + (moment(a) - moment(b)).square().sum(dim=1).mean(dim=1)
+    return total
+
+
+def tone(one: Tensor, other: Tensor) -> Tensor:
+    """Return how differently the rows of pictures ``(n, C, H, W)`` are coloured, (n,)."""
+    pairs = [(moment(one), moment(other)) for moment in (_mean, _spread)]
+    return torch.stack([(a - b).abs().mean(dim=(1, 2)) for a, b in pairs]).sum(dim=0)
+
+
+def _mean(features: Tensor) -> Tensor:
+    return features.mean(dim=-1)
+
+
+def _spread(features: Tensor) -> Tensor:
+    """The root keeps a finite slope where a row is all the same."""
+    return (features.var(dim=-1, correction=0) + 1e-6).sqrt()
