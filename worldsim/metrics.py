@@ -84,6 +84,15 @@ def as_images(frames: Tensor | np.ndarray) -> Tensor:
     return frames.flatten(0, -4).movedim(-1, -3).float().div(127.5).sub(1.0)
 
 
+def looks(lpips: LPIPS, frames: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Return what AlexNet's last layer sees in uint8 frames `(..., H, W, 3)`, `(N, 256)`."""
+    found = []
+    with torch.inference_mode():
+        for images in as_images(frames).split(batch):
+            found.append(lpips.features(images)[-1].mean((2, 3)).numpy())
+    return np.concatenate(found)
+
+
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio `(N,)` in decibels, at most 100 (equal images)."""
     error = (a - b).square().mean((1, 2, 3)).clamp_min(4e-10)

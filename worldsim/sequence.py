@@ -172,6 +172,13 @@ def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk]) -> Example:
     return example
 
 
+def read(ids: Seq[int], tokenizer: TextTokenizer) -> Example:
+    """Write plain text, about nothing in sight."""
+    example = Example(branch=1)
+    example.text([tokenizer.begin, *ids], time=0)
+    return example
+
+
 def _rollout(
     window: Window,
     words: list[list[int]],

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from worldsim.data import Dataset
-from worldsim.data.episode import Facts
+from worldsim.data.episode import Episode, Facts
 from worldsim.evaluate.clips import resize
 from worldsim.grammar import questions, words
 from worldsim.pose_text import motion
@@ -59,25 +59,25 @@ class Sight:
 
 def load_sights(dataset: Dataset, count: int, size: int, seed: int) -> list[Sight]:
     """Draw pairs of frames from episodes spread over a dataset."""
-    rng, spec, sights = np.random.default_rng(seed), dataset.spec, []
+    rng, sights = np.random.default_rng(seed), []
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
         episode = dataset.load(int(index))
-        at = int(rng.integers(len(episode)))
-        before, after = resize(episode.frames[at : at + 2], size)
-        pose = episode.pose
-        sights.append(
-            Sight(
-                before,
-                after,
-                action=spec.action_text(int(episode.actions[at])),
-                facts=episode.facts[at] if episode.facts else None,
-                motion=None
-                if pose is None
-                else motion(pose[at], pose[at + 1], spec.metres_per_unit),
-                depth=None if episode.depth is None else episode.depth[at],
-            )
-        )
+        sights.append(sight_at(episode, int(rng.integers(len(episode))), dataset.spec, size))
     return sights
+
+
+def sight_at(episode: Episode, at: int, spec: WorldSpec, size: int) -> Sight:
+    """Cut frames `at` and the next one out of an episode, with what is known of them."""
+    before, after = resize(episode.frames[at : at + 2], size)
+    pose, metres = episode.pose, spec.metres_per_unit
+    return Sight(
+        before,
+        after,
+        action=spec.action_text(int(episode.actions[at])),
+        facts=episode.facts[at] if episode.facts else None,
+        motion=None if pose is None else motion(pose[at], pose[at + 1], metres),
+        depth=None if episode.depth is None else episode.depth[at],
+    )
 
 
 def measure_reading(
@@ -109,7 +109,7 @@ def _infer(reader: Answers, spec: WorldSpec, sights: list[Sight]) -> dict[str, A
     befores, afters = [s.before for s in sights], [s.after for s in sights]
     named = reader.infer_action(befores, afters, spec.name)
     true = [sight.action for sight in sights]
-    return {"model": _share(named, true), "blind": _majority(true), "count": len(true)}
+    return {"model": share(named, true), "blind": majority(true), "count": len(true)}
 
 
 def _ask(
@@ -133,8 +133,8 @@ def _ask(
     for kind in dict.fromkeys(kind for kind, *_ in asked):
         at = [k for k, (its, *_) in enumerate(asked) if its == kind]
         true = [asked[k][1] for k in at]
-        shares = {name: _share([said[k] for k in at], true) for name, said in answers.items()}
-        kinds[kind] = {**shares, "blind": _majority(true), "count": len(at)}
+        shares = {name: share([said[k] for k in at], true) for name, said in answers.items()}
+        kinds[kind] = {**shares, "blind": majority(true), "count": len(at)}
     means = {
         name: float(np.mean([row[name] for row in kinds.values()]))
         for name in ("seen", "unseen", "blind")
@@ -202,9 +202,11 @@ def _pose_errors(said: np.ndarray, true: np.ndarray) -> dict[str, float]:
     }
 
 
-def _share(said: list[str], true: list[str]) -> float:
+def share(said: list[str], true: list[str]) -> float:
+    """Return how many answers are right."""
     return float(np.mean([a == b for a, b in zip(said, true, strict=True)]))
 
 
-def _majority(true: list[str]) -> float:
+def majority(true: list[str]) -> float:
+    """Return how many would be right for who always gives the most frequent answer."""
     return Counter(true).most_common(1)[0][1] / len(true)

@@ -25,6 +25,12 @@ def summary(result: dict[str, Any], world: str) -> str:
             f"FVD (I3D, {row['videos']} videos of {row['frames']} frames): {row['model']:.1f}, "
             f"repeat-last {row['repeat_last']:.1f}"
         )
+    if "frechet_alexnet" in found:
+        row = found["frechet_alexnet"]
+        lines.append(
+            f"Fréchet distance (AlexNet, {row['frames']} frames): {row['model']:.4f}, "
+            f"repeat-last {row['repeat_last']:.4f}"
+        )
     if "control" in found:
         row = found["control"]
         lines.append(
@@ -69,6 +75,12 @@ def _read(found: dict[str, Any]) -> list[str]:
         row = found["ask"]
         lines.append(
             f"ask: {row['seen']:.3f} of the answers, {row['unseen']:.3f} in unseen words "
+            f"(blind {row['blind']:.3f})"
+        )
+    if "new_pairs" in found:
+        row = found["new_pairs"]
+        lines.append(
+            f"ask after things of pairs never seen: {row['model']:.3f} of the answers "
             f"(blind {row['blind']:.3f})"
         )
     if "describe" in found:

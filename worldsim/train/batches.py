@@ -16,13 +16,14 @@ import torch
 
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch
-from worldsim.sequence import Example, Rows, Window, follow, pack, say, simulate
+from worldsim.sequence import Example, Rows, Window, follow, pack, read, say, simulate
 from worldsim.text import TextTokenizer
 from worldsim.train.latents import Track
 from worldsim.train.places import Places
 from worldsim.train.talks import Talks
 
 CONTEXT = 4  # real frames that a dream begins with
+MOST_PROSE = 96  # tokens of a sentence of plain text
 
 
 class Lane(NamedTuple):
@@ -62,6 +63,7 @@ class BatchConfig:
         talk_rows: Rows beside these that ask after short clips, see `talks.Talks`. Nothing is drawn
             for them, so they cost a fifth of the others.
         talk_length: Text tokens such a row holds.
+        prose_share: Share of what stands in such rows that is plain text, see `prose`; up to 0.5.
         dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
         dream_depth: Steps that a dream goes on.
         dream_lanes: Dreams side by side, for rows to choose from.
@@ -88,6 +90,7 @@ class BatchConfig:
     imagine_share: float = 0.0
     talk_rows: int = 0
     talk_length: int = 384
+    prose_share: float = 0.0
     dream_share: float = 0.5
     dream_depth: int = 24
     dream_lanes: int = 24
@@ -110,11 +113,12 @@ class Batches:
         config: BatchConfig,
         seed: int,
         things: Mapping[str, Sequence[str]] | None = None,
+        prose: Sequence[str] = (),
     ):
         """Keep references; refuse data whose episodes are all shorter than a window.
 
         `descriptions` has a sentence about each world, by its name: the prompts; `things` what
-        may be asked after in each.
+        may be asked after in each; `prose` is plain text to read.
         """
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
         self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
@@ -130,6 +134,9 @@ class Batches:
                 f"batch.dream_depth={config.dream_depth} is less than rows of "
                 f"batch.window={config.window} frames show: use {config.window - CONTEXT} or more"
             )
+        if not 0 <= config.prose_share <= 0.5:
+            raise WorldsimError(f"batch.prose_share={config.prose_share}: use 0 to 0.5")
+        self._prose = [tokenizer.encode(text)[:MOST_PROSE] for text in prose]
         # Which episodes are labelled does not depend on the share: a larger one adds to them.
         luck = np.random.default_rng([seed, 1]).permutation(len(self.tracks))
         limit = config.labelled_share * len(self.tracks)
@@ -168,9 +175,14 @@ class Batches:
     def talk(self, step: int) -> Batch | None:
         """Build the rows of a step in which frames are only looked at, and asked about."""
         config, rng = self.config, np.random.default_rng([self.seed, step, 1])
-        clips = self._clips(self.talks, config.talk_rows * config.window, rng)
+        count = config.talk_rows * config.window
+        clips = self._clips(self.talks, count, rng)
         if not clips:
             return None
+        if self._prose:
+            texts = rng.integers(len(self._prose), size=round(config.prose_share * count))
+            clips += [read(self._prose[k], self.tokenizer) for k in texts]
+            clips = [clips[k] for k in rng.permutation(len(clips))]
         rows, _ = pack(
             clips, config.talk_rows, config.talk_length, config.window, self.tokenizer.pad
         )

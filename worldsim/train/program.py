@@ -17,6 +17,7 @@ from worldsim.text import TextTokenizer
 from worldsim.train.batches import BatchConfig, Batches
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
 from worldsim.train.latents import encode_dataset, read_tracks
+from worldsim.train.prose import keep_prose
 from worldsim.train.run import RunFolder
 from worldsim.train.world_stage import WorldStage, WorldStageConfig
 
@@ -101,7 +102,11 @@ def train(config: TrainConfig) -> None:
     tracks = read_tracks(dataset, tokenizer)
     descriptions = {name: spec.description for name, spec in dataset.worlds.items()}
     things = {name: spec.things for name, spec in dataset.worlds.items()}
-    batches = Batches(latents, tracks, tokenizer, descriptions, config.batch, config.seed, things)
+    texts = keep_prose(run.path) if config.batch.prose_share else []
+    prose = [sentence for package in texts for sentence in package.sentences]
+    batches = Batches(
+        latents, tracks, tokenizer, descriptions, config.batch, config.seed, things, prose
+    )
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
     network.fit_surprise(batches.sample_latents(num=128))

@@ -14,7 +14,8 @@ from tests.worldsim.sliding import SIZE, SPEC, SlidingDream, walk, write_dataset
 from worldsim.data import Dataset, DatasetWriter
 from worldsim.errors import WorldsimError
 from worldsim.evaluate import program
-from worldsim.evaluate.program import EvalConfig, Evaluation, evaluate, one_world_each
+from worldsim.evaluate.options import EvalConfig, one_world_each
+from worldsim.evaluate.program import Evaluation, evaluate
 from worldsim.judge_training import JudgeConfig
 from worldsim.metrics import LPIPS
 
@@ -120,6 +121,8 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
         assert rows[-1]["shuffled"]["ssim"] < rows[-1]["model"]["ssim"]
         assert rows[-1]["codec"]["lpips"] == pytest.approx(0, abs=1e-6)
     assert world["fvd_i3d"]["model"] < 0.2 * world["fvd_i3d"]["repeat_last"]
+    frames = world["frechet_alexnet"]
+    assert frames["model"] < 0.5 * frames["repeat_last"] and frames["frames"] > 100
     assert world["control"]["real"] > 0.7 and world["control"]["ratio"] > 0.9
     assert set(world["control"]["axes"]) == {"forward/back", "turn left/turn right"}
     assert world["shuffle_ratio"] > 1.3

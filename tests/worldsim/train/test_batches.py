@@ -21,7 +21,7 @@ def tokenizer():
     return TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 384)
 
 
-def make(tokenizer, seed=0, **changes):
+def make(tokenizer, seed=0, prose=(), **changes):
     """Latents are the number of the frame, so that windows can be recognised."""
     total = sum(length + 1 for length in LENGTHS)
     latents = np.arange(total, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
@@ -38,7 +38,8 @@ def make(tokenizer, seed=0, **changes):
         )
         start += length + 1
     config = replace(CONFIG, **changes)
-    return Batches(latents, tracks, tokenizer, {"": "a small maze"}, config, seed)
+    descriptions = {"": "a small maze"}
+    return Batches(latents, tracks, tokenizer, descriptions, config, seed, prose=prose)
 
 
 def same(one, other):
@@ -180,6 +181,28 @@ def test_rows_of_talk_show_short_clips_and_say_something_of_them(tokenizer):
 def test_without_rows_of_talk_or_anything_to_say_there_is_no_talk(tokenizer):
     assert make(tokenizer).talk(0) is None
     assert make(tokenizer, talk_rows=2, labelled_share=0.0).talk(0) is None
+
+
+def test_plain_text_stands_beside_the_clips_and_sees_none(tokenizer):
+    batches = make(tokenizer, talk_rows=3, prose_share=0.5, prose=["a small maze", "go on"])
+    found = set()
+    for step in range(5):
+        batch = batches.talk(step)
+        with_frames = set(batch.frame_doc.flatten().tolist())
+        alone = [d for d in set(batch.text_doc.flatten().tolist()) if d not in with_frames]
+        assert alone and len(with_frames) > 1
+        for doc in alone:
+            ids = batch.text_ids[batch.text_doc == doc].tolist()
+            assert ids[0] == tokenizer.begin
+            assert (batch.text_targets[batch.text_doc == doc][:-1] >= 0).all()
+            found.add(tokenizer.decode(ids))
+    assert found == {"a small maze", "go on"}
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.6])
+def test_an_impossible_share_of_plain_text_is_named(tokenizer, share):
+    with pytest.raises(WorldsimError, match=f"batch.prose_share={share}"):
+        make(tokenizer, prose_share=share)
 
 
 def test_rows_of_captions_stand_last_and_each_caption_before_its_frame(tokenizer):
