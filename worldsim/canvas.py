@@ -43,13 +43,15 @@ class Canvas(nn.Module):
 
     def draw(self, latents: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, v, H, W)."""
-        cells = latents.movedim(1, -1) @ self.matrix + self.blank
+        matrix, blank = (x.to(latents.dtype) for x in (self.matrix, self.blank))
+        cells = latents.movedim(1, -1) @ matrix + blank
         return F.pixel_shuffle(cells.movedim(-1, 1), self.cell)
 
     def read(self, picture: Tensor) -> Tensor:
         """(n, v, H, W) -> (n, c, h, w)."""
         cells = F.pixel_unshuffle(picture, self.cell).movedim(1, -1)
-        return ((cells - self.blank) @ self.inverse).movedim(-1, 1)
+        inverse, blank = (x.to(picture.dtype) for x in (self.inverse, self.blank))
+        return ((cells - blank) @ inverse).movedim(-1, 1)
 
     def settle(self, latents: Tensor) -> Tensor:
         """Bring a dreamed frame back to what frames are like, (n, c, h, w).

@@ -18,6 +18,7 @@ from worldsim.checkpoint import Checkpoint, RolloutConfig, Start, weights_id
 from worldsim.codec import to_float, to_uint8
 from worldsim.errors import WorldsimError
 from worldsim.likelihood import one_step_flow_loss
+from worldsim.precision import multiplies_bf16
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import REWARD_BINS
@@ -65,7 +66,7 @@ class Simulator:
         if num_envs < 1:
             raise WorldsimError(f"num_envs={num_envs} makes no sense: use 1 or more")
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.dtype = dtype or _fast_dtype(self.device)
+        self.dtype = dtype or (torch.bfloat16 if multiplies_bf16(self.device) else torch.float32)
         self.num_envs, self.weights_id = num_envs, weights_id
         self.tokenizer, self.worlds, self.starts = (
             checkpoint.tokenizer, checkpoint.worlds, checkpoint.starts,
@@ -73,6 +74,8 @@ class Simulator:
         # nn.Module's own `to`: that of diffusers warns about parts to keep in float32, of none.
         for part in (checkpoint.network, checkpoint.codec):
             nn.Module.to(part, self.device, self.dtype)
+        # A dream passes its pictures on through these matrices: what is rounded here adds up.
+        checkpoint.network.canvas.float()
         self.network, self.codec = checkpoint.network.eval(), checkpoint.codec.eval()
         self.config: RolloutConfig = checkpoint.rollout
         self.levels = noise_levels(num_steps or self.config.num_steps, self.config.shift)
@@ -276,9 +279,3 @@ class Simulator:
                 f"start '{start.name}' has {len(start.frames)} frames and {len(start.actions)} "
                 "actions: give one action less than frames"
             )
-
-
-def _fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it; elsewhere it is far slower than float32."""
-    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32

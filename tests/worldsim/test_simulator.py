@@ -14,7 +14,7 @@ LONG = "word " * 40
 
 def simulator(num_envs=1, **options):
     checkpoint = make_checkpoint()
-    return Simulator(checkpoint, num_envs, device="cpu", dtype=torch.float32, **options)
+    return Simulator(checkpoint, num_envs, device="cpu", **({"dtype": torch.float32} | options))
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +203,17 @@ def test_reconstruction_is_the_codec_alone(dream):
     frames = torch.from_numpy(dream.starts[0].frames)
     again = dream.reconstruct(frames)
     assert again.shape == frames.shape and again.dtype == torch.uint8
+
+
+def test_a_dream_in_half_precision_is_nearly_the_one_in_full():
+    """What runs on a GPU, or on a CPU that multiplies bfloat16."""
+    films = []
+    for dtype in (torch.float32, torch.bfloat16):
+        dream = simulator(dtype=dtype)
+        films.append([begin(dream), *film(dream, ["forward"], ["turn left"], ["stay"])])
+        assert dream.network.dtype == dtype and dream.network.canvas.matrix.dtype == torch.float32
+    for full, half in zip(*films, strict=True):
+        assert (full.int() - half.int()).abs().float().mean() < 5
 
 
 def test_more_denoising_steps_are_taken_where_asked():

@@ -15,8 +15,10 @@ from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective
+from worldsim.precision import multiplies_bf16
 from worldsim.train.batches import Batches
 from worldsim.train.dreams import Dreams
+from worldsim.train.flops import count_flops, utilisation
 from worldsim.train.muon import make_optimizers
 from worldsim.train.run import RunFolder
 from worldsim.train.samples import START_FRAMES, draw_sheet, pick_starts
@@ -35,6 +37,7 @@ class WorldStageConfig:
         weight_decay: Decoupled.
         clip: Largest norm of the gradient.
         ema: Decay of the averaged weights, which are what ships.
+        count_flops: Log how much is computed: ``tflops`` and, on GPUs whose peak is known, ``mfu``.
         compile: Compile the objective (slow to start; worth it on a GPU).
         precision: ``auto``, ``no`` or ``bf16``.
         save_minutes: Between checkpoints.
@@ -49,6 +52,7 @@ class WorldStageConfig:
     weight_decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.99
+    count_flops: bool = False
     compile: bool = False
     precision: str = "auto"
     save_minutes: float = 5.0
@@ -99,15 +103,20 @@ class WorldStage:
             length = min(self.checkpoint.rollout.window, START_FRAMES)
             self.checkpoint.starts = pick_starts(sheet_data, length, num_starts)
         bar = tqdm(total=config.steps, initial=self.step, desc="train", unit="step")
-        batches = self.batches.from_step(self.step)
+        batches, flops = self.batches.from_step(self.step), 0.0
         while self.step < config.steps:
+            batch = next(batches)
+            if config.count_flops and not flops:
+                flops = self.flops(*batch)
             began = time.monotonic()
-            logs = self.update(*next(batches))
+            logs = self.update(*batch)
             now = time.monotonic()
             self.seconds += now - began
             logs["frames_per_second"] = self.batches.config.rows * self.batches.config.window / (
                 now - began
             )  # fmt: skip
+            if flops:
+                logs |= utilisation(flops, now - began, self.accelerator.device)
             self.run_folder.log(self.step, logs)
             bar.update()
             bar.set_postfix({k: f"{logs[k]:.3f}" for k in ("flow", "text", "frames_per_second")})
@@ -123,6 +132,15 @@ class WorldStage:
             if over:
                 break
         bar.close()
+
+    def flops(self, batch: Batch, asked: Batch | None = None) -> float:
+        """Count the operations of an update; nothing is learnt from it."""
+        batch, asked = self._on_device(batch), asked and self._on_device(asked)
+        with self.accelerator.autocast():
+            flops = count_flops(lambda: self.objective(batch, asked)[0])
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        return flops
 
     def update(self, batch: Batch, asked: Batch | None = None) -> dict[str, float]:
         """Take one step; a loss or gradient that is not finite stops the run."""
@@ -228,6 +246,4 @@ def _precision(wanted: str, device: torch.device) -> str:
         raise WorldsimError(f"unknown stage.precision={wanted}: use auto, no or bf16")
     if wanted != "auto":
         return wanted
-    # oneDNN says yes to any AVX-512 and then emulates: 1.6 times slower than float32.
-    fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if fast else "no"
+    return "bf16" if multiplies_bf16(device) else "no"
