@@ -43,6 +43,11 @@ DOOM = WorldSpec(
     heldout_sources=[f"freedoom2-{name}" for name in MAPS["heldout"]],
     credits="ViZDoom (MIT) with Freedoom's maps, textures and sprites (BSD-3-Clause).",
     things=sorted({kind.words for kind in NAMED.values()}),
+    places={
+        "maze": "A walk through a maze with textured walls, torches, keys and columns.",
+        "freedoom2": "A walk through the halls and yards of a base on a far planet.",
+    }
+    | {name: task.place for name, task in TASKS.items()},
     metres_per_unit=0.025,  # so the player is 1.4 m tall and 0.8 m wide
 )
 

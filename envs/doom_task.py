@@ -19,6 +19,7 @@ class Task:
         living_reward: For every tic, 35 a second.
         death_penalty: Taken off at death.
         aim: What is rewarded, in words.
+        place: A sentence about where one is.
     """
 
     wad: str
@@ -26,19 +27,28 @@ class Task:
     living_reward: float
     death_penalty: float
     aim: str
+    place: str
 
 
 # An episode of any of them is 2100 tics at most: 60 seconds.
 TASK_STEPS = 1050
 TASKS = {
-    "take_cover": Task("take_cover.wad", 4, 1.0, 0.0, "1 for every tic that one stays alive"),
-    "my_way_home": Task("my_way_home.wad", 5, -0.0001, 0.0, "1 for finding the green armour"),
-    "health_gathering": Task(
-        "health_gathering.wad", 3, 1.0, 100.0, "1 for every tic on the acid floor, alive"
+    "take_cover": Task(
+        *("take_cover.wad", 4, 1.0, 0.0, "1 for every tic that one stays alive"),
+        place="A bare room with monsters that throw balls of fire.",
     ),
-    # Its configuration says 5, which is meant for who can shoot.
+    "my_way_home": Task(
+        *("my_way_home.wad", 5, -0.0001, 0.0, "1 for finding the green armour"),
+        place="A walk through a few rooms, each with walls of its own.",
+    ),
+    "health_gathering": Task(
+        *("health_gathering.wad", 3, 1.0, 100.0, "1 for every tic on the acid floor, alive"),
+        place="A hall with a floor of acid and medical kits.",
+    ),
+    # Its configuration says skill 5, which is meant for who can shoot.
     "deadly_corridor": Task(
-        "deadly_corridor.wad", 1, 0.0, 100.0, "map units nearer to the green armour"
+        *("deadly_corridor.wad", 1, 0.0, 100.0, "map units nearer to the green armour"),
+        place="A corridor with armed men at both sides.",
     ),
 }
 # What training may see of them differs from what is kept for measuring by the engine's seed.

@@ -23,14 +23,31 @@ from worldsim.world import WorldSpec
 if TYPE_CHECKING:
     from envs.kart_engine import Engine, Glimpse
 
-TRACKS = {
-    "train": (
-        *("abyss", "black_forest", "candela_city", "cocoa_temple", "cornfield_crossing"),
-        *("fortmagma", "gran_paradiso_island", "hacienda", "minigolf", "olivermath"),
-        *("ravenbridge_mansion", "sandtrack", "snowmountain", "stk_enterprise"),
-        *("volcano_island", "xr591"),
-    ),
-    "heldout": ("lighthouse", "scotland", "snowtuxpeak", "zengarden"),
+TRACKS = {  # names as in the game, and what its drivers see there
+    "train": {
+        "abyss": "A kart race through ruins under the sea.",
+        "black_forest": "A kart race through an autumn forest.",
+        "candela_city": "A kart race through an old town in the evening.",
+        "cocoa_temple": "A kart race through a temple in the jungle.",
+        "cornfield_crossing": "A kart race past fields of corn.",
+        "fortmagma": "A kart race through a castle above lava.",
+        "gran_paradiso_island": "A kart race on a sunny island.",
+        "hacienda": "A kart race around a farm in dry, hot country.",
+        "minigolf": "A kart race across a course of miniature golf.",
+        "olivermath": "A kart race through a school.",
+        "ravenbridge_mansion": "A kart race through an old mansion of stone and wood.",
+        "sandtrack": "A kart race through the desert.",
+        "snowmountain": "A kart race on snow.",
+        "stk_enterprise": "A kart race through a space ship.",
+        "volcano_island": "A kart race on an island with a volcano.",
+        "xr591": "A kart race on a red planet.",
+    },
+    "heldout": {
+        "lighthouse": "A kart race along a sandy coast under clouds.",
+        "scotland": "A kart race through a town of grey stone.",
+        "snowtuxpeak": "A kart race on a peak of snow and ice.",
+        "zengarden": "A kart race past dark rocks in a garden at night.",
+    },
 }
 ALL_TRACKS = (*TRACKS["train"], *TRACKS["heldout"])
 STEPS_PER_SECOND = 15.0
@@ -45,6 +62,7 @@ KART = WorldSpec(
     description="A kart race through a colourful landscape, seen from behind the kart.",
     phrases=of_actions(PHRASES, ACTIONS),
     heldout_sources=list(TRACKS["heldout"]),
+    places=TRACKS["train"] | TRACKS["heldout"],
     field_of_view=80.0,
     credits=(
         "Pictures of SuperTuxKart's tracks and karts, by their artists (CC-BY-SA, CC-BY, CC0, "
@@ -114,7 +132,7 @@ class KartEnv(gym.Env[np.ndarray, np.int64]):
         """
         super().reset(seed=seed)
         options = dict(options or {})
-        tracks = TRACKS[self.split]
+        tracks = tuple(TRACKS[self.split])
         any_track = tracks[int(self.np_random.integers(len(tracks)))]
         track = options.pop("track", any_track)
         place = options.pop("place", float(self.np_random.random()))

@@ -45,6 +45,8 @@ class WorldSpec:
         metres_per_unit: Length of one unit of a pose.
         credits: Where its pictures come from, and under which licences.
         things: What may stand about in training places, such as "red box".
+        places: Sentences about parts of the world, usable as prompts, too, by how the names of
+            their maps begin, such as ``{"maze": "A walk through a maze."}``.
         field_of_view: Degrees that the square picture shows; 0 where it is no view from inside.
     """
 
@@ -58,7 +60,13 @@ class WorldSpec:
     metres_per_unit: float = 1.0
     credits: str = ""
     things: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
     field_of_view: float = 90.0
+
+    def describe(self, source: str) -> str:
+        """Return a sentence about a map, by its name; about the world where there is none."""
+        known = [name for name in self.places if source.startswith(name)]
+        return self.places[max(known, key=len)] if known else self.description
 
     def action_text(self, index: int) -> str:
         """Return the canonical words of an action index."""

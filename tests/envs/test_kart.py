@@ -55,6 +55,11 @@ def test_train_and_heldout_share_no_track_and_the_dataset_is_told():
     heldout.close()
 
 
+def test_every_track_has_a_sentence_of_its_own():
+    said = [KART.describe(track) for track in ALL_TRACKS]
+    assert len(set(said)) == len(ALL_TRACKS) and KART.description not in said
+
+
 def test_every_track_is_in_the_game():
     assert all((find_assets() / "tracks" / track).is_dir() for track in ALL_TRACKS)
 

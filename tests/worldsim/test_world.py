@@ -61,3 +61,14 @@ def test_a_wrong_description_is_refused(change):
 def test_what_is_no_description_at_all_is_refused(data):
     with pytest.raises(WorldsimError, match="not a world description"):
         WorldSpec.from_dict(data)
+
+
+def test_a_place_is_described_by_how_its_name_begins_and_else_as_the_world():
+    places = {"maze": "A maze.", "maze-big": "A big maze."}
+    spec = WorldSpec("toy", ("stay",), {}, 10.0, "A world.", places=places)
+    assert [spec.describe(name) for name in ("maze-1", "maze-big-1", "map")] == [
+        "A maze.",
+        "A big maze.",
+        "A world.",
+    ]
+    assert WorldSpec.from_dict(spec.to_dict()) == spec

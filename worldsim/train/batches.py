@@ -48,7 +48,7 @@ class BatchConfig:
             watched, whatever the other shares are, and nothing is asked of them.
         follow_share: Share of windows that begin with the sentence in force, as an instruction, and
             end with it.
-        prompt_share: Share of the other windows that begin with the world's description.
+        prompt_share: Share of the other windows that begin with a sentence about the place.
         action_drop: Share of single actions left out of the other windows.
         level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
         level_std: Its standard deviation.
@@ -109,7 +109,6 @@ class Batches:
         latents: np.ndarray,
         tracks: list[Track],
         tokenizer: TextTokenizer,
-        descriptions: Mapping[str, str],
         config: BatchConfig,
         seed: int,
         things: Mapping[str, Sequence[str]] | None = None,
@@ -117,8 +116,7 @@ class Batches:
     ):
         """Keep references; refuse data whose episodes are all shorter than a window.
 
-        `descriptions` has a sentence about each world, by its name: the prompts; `things` what
-        may be asked after in each; `prose` is plain text to read.
+        `things` may be asked after in each world, by its name; `prose` is plain text to read.
         """
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
         self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
@@ -142,9 +140,7 @@ class Batches:
         limit = config.labelled_share * len(self.tracks)
         self._labelled = {t.start for t, k in zip(self.tracks, luck, strict=True) if k < limit}
         self._place = Places(self.tracks, config.window - 1, config.balance, config.shares)
-        prompts = {world: tokenizer.encode(text) for world, text in descriptions.items()}
         self.talks = Talks(latents, tokenizer, things or {})
-        self._prompts = {w: p for w, p in prompts.items() if len(p) < config.text_length // 2}
 
     def __call__(self, step: int) -> Batch:
         """Build the batch of a step."""
@@ -252,7 +248,7 @@ class Batches:
         plain = 0 <= kind - config.follow_share < config.watch_share
         keep = [not plain and rng.random() >= config.action_drop for _ in window.actions]
         prompted = rng.random() < config.prompt_share
-        prompt = self._prompts.get(track.world, ()) if prompted else ()
+        prompt = track.prompt if prompted and len(track.prompt) < room // 2 else ()
         return simulate(window, self.tokenizer, room, keep, prompt)
 
     def _clips(

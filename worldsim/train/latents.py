@@ -6,7 +6,7 @@ The cache lies in the run folder as one flat array; it is written once and read 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ class Track:
         stretch: Numbers that change where a new sentence begins.
         answers: Reward and end of every frame.
         world: Name of its world.
+        prompt: Tokens of a sentence about where it plays.
         metres: Length of the unit of its poses.
         pose: ``(frames, 3)``, or None.
         facts: JSON of what each frame shows, or None.
@@ -43,6 +44,7 @@ class Track:
     stretch: list[int]
     answers: list[int]
     world: str = ""
+    prompt: list[int] = field(default_factory=list)
     metres: float = 1.0
     pose: np.ndarray | None = None
     facts: list[str] | None = None
@@ -123,6 +125,7 @@ def read_tracks(dataset: Collection, tokenizer: TextTokenizer) -> list[Track]:
                 answers=[tokenizer.reward_id(0.0)]
                 + [tokenizer.reward_id(r, e) for r, e in zip(rewards, ends, strict=True)],
                 world=spec.name,
+                prompt=tokenizer.encode(spec.describe(dataset.episodes[index].source)),
                 metres=spec.metres_per_unit,
                 pose=steps.pose,
                 # Text takes a tenth of the room that dictionaries do.

@@ -100,13 +100,10 @@ def train(config: TrainConfig) -> None:
     tokenizer = _tokenizer(config, dataset, run)
     latents = encode_dataset(dataset, codec, run.path / "latents.npy")
     tracks = read_tracks(dataset, tokenizer)
-    descriptions = {name: spec.description for name, spec in dataset.worlds.items()}
     things = {name: spec.things for name, spec in dataset.worlds.items()}
     texts = keep_prose(run.path) if config.batch.prose_share else []
     prose = [sentence for package in texts for sentence in package.sentences]
-    batches = Batches(
-        latents, tracks, tokenizer, descriptions, config.batch, config.seed, things, prose
-    )
+    batches = Batches(latents, tracks, tokenizer, config.batch, config.seed, things, prose)
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
     network.fit_surprise(batches.sample_latents(num=128))
@@ -176,8 +173,10 @@ def _tokenizer(config: TrainConfig, dataset: Collection, run: RunFolder) -> Text
         if config.init_from:
             tokenizer = Checkpoint.load(config.init_from).tokenizer
         else:
+            specs = dataset.worlds.values()
+            places = [text for spec in specs for text in (spec.description, *spec.places.values())]
             tokenizer = TextTokenizer.train(
-                [*dataset.sentences, *every_phrase()], config.model.vocab_size
+                [*dataset.sentences, *every_phrase(), *places], config.model.vocab_size
             )
         tokenizer.save(run.path)
     return TextTokenizer.load(run.path)

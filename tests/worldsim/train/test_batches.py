@@ -34,12 +34,12 @@ def make(tokenizer, seed=0, prose=(), **changes):
                 sentences=[tokenizer.encode("go on")] * length,
                 stretch=[0] * length,
                 answers=[tokenizer.reward_id(0.0)] * (length + 1),
+                prompt=tokenizer.encode("a small maze"),
             )
         )
         start += length + 1
     config = replace(CONFIG, **changes)
-    descriptions = {"": "a small maze"}
-    return Batches(latents, tracks, tokenizer, descriptions, config, seed, prose=prose)
+    return Batches(latents, tracks, tokenizer, config, seed, prose=prose)
 
 
 def same(one, other):
@@ -131,10 +131,9 @@ def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
 
 def of_two_worlds(tokenizer, **changes):
     plain = make(tokenizer)
-    plain.tracks[0].world = "there"
+    plain.tracks[0].world, plain.tracks[0].prompt = "there", tokenizer.encode("go on")
     config = replace(CONFIG, **changes)
-    descriptions = {"": "a small maze", "there": "go on"}
-    return Batches(plain.latents, plain.tracks, tokenizer, descriptions, config, 0)
+    return Batches(plain.latents, plain.tracks, tokenizer, config, 0)
 
 
 def test_worlds_are_drawn_as_often_as_there_is_of_them_or_as_is_asked(tokenizer):
@@ -155,7 +154,7 @@ def test_shares_name_every_world_of_the_data_and_no_other(tokenizer, shares):
         of_two_worlds(tokenizer, shares=shares)
 
 
-def test_a_window_is_prompted_with_the_description_of_its_own_world(tokenizer):
+def test_a_window_is_prompted_with_the_sentence_about_its_own_place(tokenizer):
     batches = of_two_worlds(
         tokenizer, prompt_share=1.0, say_share=0.0, watch_share=0.0, text_length=80
     )
