@@ -89,7 +89,7 @@ def describe(facts: Facts, rng: np.random.Generator, unseen: bool = False) -> st
         place = "on the road" if facts["on_road"] else "off the road"
         what = f"a {_speed(facts)} car {place}"
         if facts["on_road"]:
-            bend = _bend(facts)
+            bend = road(facts)
             what += ", straight road" if bend == "straight on" else f", a bend to the {bend}"
         return CAPTIONS.say(rng, unseen, what=what)
     if "things" not in facts:
@@ -111,6 +111,13 @@ def side(thing: Facts) -> str:
     if abs(thing["bearing"]) <= AHEAD_DEGREES:
         return "ahead"
     return "left" if thing["bearing"] > 0 else "right"
+
+
+def road(facts: Facts) -> str:
+    """Return where the road goes: "left", "right" or "straight on"."""
+    if abs(facts["bend"]) <= BEND_DEGREES:
+        return "straight on"
+    return "left" if facts["bend"] > 0 else "right"
 
 
 def _about_things(things: Sequence[Facts], absent: Sequence[str]) -> list[Question]:
@@ -138,7 +145,7 @@ def _about_road(facts: Facts) -> list[Question]:
         Question("on road", "", YES if facts["on_road"] else NO),
         Question("how fast", "", _speed(facts)),
     ]
-    return [*found, Question("road goes", "", _bend(facts))] if facts["on_road"] else found
+    return [*found, Question("road goes", "", road(facts))] if facts["on_road"] else found
 
 
 def _metres(distance: float) -> str:
@@ -150,9 +157,3 @@ def _metres(distance: float) -> str:
 def _speed(facts: Facts) -> str:
     share = facts["speed"] / facts.get("top_speed", TOP_SPEED)
     return next((said for limit, said in SPEEDS if share < limit), FASTEST)
-
-
-def _bend(facts: Facts) -> str:
-    if abs(facts["bend"]) <= BEND_DEGREES:
-        return "straight on"
-    return "left" if facts["bend"] > 0 else "right"

@@ -54,6 +54,9 @@ class Dreamer(Protocol):
     def say(self, texts: Sequence[str | None]) -> None:
         """Say a sentence in every lane."""
 
+    def imagine(self, prompts: Sequence[str], seeds: Sequence[int] | None = None) -> Tensor:
+        """Draw a first frame for the sentence of every lane."""
+
     def reconstruct(self, frames: Tensor) -> Tensor:
         """Pass uint8 frames `(B, H, W, 3)` through the codec and back."""
 

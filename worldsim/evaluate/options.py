@@ -9,7 +9,10 @@ from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.judge_training import JudgeConfig
 
-PARTS = ("video", "fvd", "control", "shuffle", "sentences", "drift", "memory", "rewards", "reading")
+PARTS = (
+    *("video", "fvd", "control", "shuffle", "sentences", "drift", "memory", "rewards"),
+    *("reading", "imagine"),
+)
 
 
 @dataclass
@@ -24,8 +27,8 @@ class EvalConfig:
         checkpoint: Checkpoint folder; empty: the bundled one.
         out: JSON file to write; the report lies beside it in a folder of the same name.
         parts: What to measure: video, fvd, control, shuffle, sentences, drift, memory, rewards,
-            reading. Memory is left out where one cannot turn on the spot, reading where the
-            checkpoint never learnt to answer.
+            reading, imagine. Memory is left out where one cannot turn on the spot, the last two
+            where the checkpoint never learnt to answer.
         num_windows: Places a group that are looked at, at most 128; fewer are faster and noisier.
         context: Real frames the model is shown before it dreams.
         horizons: Steps ahead at which frames are compared.
@@ -41,6 +44,7 @@ class EvalConfig:
         memory_starts: Places from which the model turns away and back.
         num_rewards: Moments whose reward and end are dreamed.
         num_readings: Frames that the model is asked about.
+        num_imagined: Sentences of which a picture is imagined.
         num_envs: Dreams computed together.
         device: Where to compute, such as cpu or cuda; empty: the simulator's choice.
         seed: Seed of everything random.
@@ -65,6 +69,7 @@ class EvalConfig:
     memory_starts: int = 16
     num_rewards: int = 64
     num_readings: int = 48
+    num_imagined: int = 48
     num_envs: int = 16
     device: str = ""
     seed: int = 0
@@ -112,6 +117,7 @@ def check(cfg: EvalConfig) -> None:
         "memory_starts",
         "num_rewards",
         "num_readings",
+        "num_imagined",
     ):
         if getattr(cfg, name) < 1:
             raise WorldsimError(f"{name}={getattr(cfg, name)} is too small: use 1 or more")

@@ -15,6 +15,7 @@ from worldsim.errors import WorldsimError
 from worldsim.evaluate.clips import Dreamer, dream
 from worldsim.evaluate.control import measure_control, measure_shuffle_ratio
 from worldsim.evaluate.drift import measure_drift
+from worldsim.evaluate.imagining import measure_imagining
 from worldsim.evaluate.memory import measure_memory
 from worldsim.evaluate.new_pairs import load_strange, measure_new_pairs
 from worldsim.evaluate.options import PARTS, EvalConfig, check, one_world_each
@@ -56,7 +57,7 @@ def evaluate(cfg: EvalConfig) -> None:
 
 def _reader(cfg: EvalConfig) -> Reader | None:
     """Load the model as one that answers, unless it cannot."""
-    if "reading" not in cfg.parts:
+    if not {"reading", "imagine"} & set(cfg.parts):
         return None
     checkpoint = Checkpoint.load(cfg.checkpoint or None)
     if checkpoint.tokenizer.can_talk:
@@ -114,7 +115,7 @@ class Evaluation:
         worlds = {} if worlds is None else worlds
         worlds[name] = self.world
         result: dict[str, Any] = {"worlds": worlds, "meta": about}
-        possible = [part for part in PARTS if part != "reading" or self.reader]
+        possible = [p for p in PARTS if self.reader or p not in ("reading", "imagine")]
         for part in tqdm([part for part in possible if part in cfg.parts], desc="eval"):
             getattr(self, f"_{part}")()
             about["parts"].append(part)
@@ -191,3 +192,12 @@ class Evaluation:
                 self.reader, self.dataset.spec, strange, sights, cfg.seed
             )
         self.world["reading"] = found
+
+    def _imagine(self) -> None:
+        cfg = self.cfg
+        learnt = Dataset(cfg.train_data) if cfg.train_data else self.dataset
+        found = measure_imagining(
+            self.simulator, learnt, self.dataset, LPIPS.load(), cfg.num_imagined, cfg.seed
+        )
+        if found is not None:
+            self.world["imagine"] = found

@@ -62,6 +62,12 @@ def summary(result: dict[str, Any], world: str) -> str:
         ends = f"F1 {row['end']['model']:.3f}" if row["end"] else "nothing ended"
         lines.append(f"rewards: {paid}; ends: {ends}")
     lines += _read(found.get("reading", {}))
+    if "imagine" in found:
+        row = found["imagine"]
+        lines.append(
+            f"imagine: a judge sees what was said in {row['imagined']:.3f} of the pictures "
+            f"(real ones {row['real']:.3f}, blind {row['blind']:.3f}, {row['gists']} kinds)"
+        )
     return "\n".join(lines)
 
 

@@ -120,7 +120,7 @@ def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
 
     def share(balance):
         config = replace(CONFIG, balance=balance)
-        batches = Batches(plain.latents, plain.tracks, tokenizer, {"": "a small maze"}, config, 0)
+        batches = Batches(plain.latents, plain.tracks, tokenizer, config, 0)
         firsts = torch.stack([batches(step).latents[:, 0, 0, 0, 0] for step in range(200)])
         return float((firsts == 10).float().mean())
 

@@ -35,7 +35,7 @@ def batches(checkpoint):
         )
         for start in (0, FRAMES)
     ]
-    return Batches(latents.astype(np.float16), tracks, tokenizer, {"": "a maze"}, CONFIG, seed=0)
+    return Batches(latents.astype(np.float16), tracks, tokenizer, CONFIG, seed=0)
 
 
 def make_dreams(checkpoint, batches):
