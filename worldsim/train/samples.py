@@ -17,9 +17,11 @@ START_FRAMES = 12  # at most; all clips together travel with the weights
 
 
 def pick_starts(collection: Collection, length: int, count: int) -> list[Start]:
-    """Cut clips of `length` frames from the middle of episodes spread over each dataset.
+    """Cut clips of `length` frames from episodes spread over each dataset.
 
-    The choice depends on the data alone: clips are not picked by how well they dream.
+    The choice depends on the data alone: clips are not picked by how well they dream. Of an episode
+    it is the one that ends with most to see, by the contrast of its last frame: nobody wants to
+    begin in front of a wall.
 
     Args:
         collection: Held-out data.
@@ -35,7 +37,7 @@ def _clips(dataset: Dataset, length: int, count: int) -> list[Start]:
     long = [i for i, info in enumerate(dataset.episodes) if info.length > 2 * length]
     for index in np.linspace(0, len(long) - 1, min(count, len(long))).round().astype(int):
         episode = dataset.load(long[index])
-        first = len(episode.actions) // 2
+        first = _richest(episode.frames[length - 1 : -1])
         words = [dataset.spec.action_text(a) for a in episode.actions[first : first + length - 1]]
         name = f"{episode.source}-{episode.seed % 100_000}"
         if name in [start.name for start in starts]:
@@ -43,6 +45,11 @@ def _clips(dataset: Dataset, length: int, count: int) -> list[Start]:
         frames = episode.frames[first : first + length]
         starts.append(Start(name, dataset.spec.name, frames, words))
     return starts
+
+
+def _richest(frames: np.ndarray) -> int:
+    """Return the number of the frame with most contrast, (N, H, W, 3)."""
+    return int(frames.std(axis=(1, 2)).mean(axis=1).argmax())
 
 
 def draw_sheet(checkpoint: Checkpoint, dataset: Collection, path: Path, rows: int = 6) -> None:

@@ -8,14 +8,16 @@ from worldsim.data import Collection, DatasetWriter
 from worldsim.train.samples import draw_sheet, pick_starts
 
 
-def test_clips_are_cut_from_the_middle_of_episodes_spread_over_the_data(data):
+def test_clips_are_cut_where_there_is_most_to_see_in_episodes_spread_over_the_data(data):
     dataset = Collection(data)
     starts = pick_starts(dataset, length=6, count=3)
     assert len(starts) == 3 and len({start.name for start in starts}) == 3
     for start, index in zip(starts, (0, 2, 3), strict=True):
         episode = dataset.load(index)
-        assert np.array_equal(start.frames, episode.frames[20:26])
-        assert start.actions == [SPEC.action_text(a) for a in episode.actions[20:25]]
+        contrast = [frame.std(axis=(0, 1)).mean() for frame in episode.frames]
+        last = 5 + int(np.argmax(contrast[5:-1]))
+        assert np.array_equal(start.frames, episode.frames[last - 5 : last + 1])
+        assert start.actions == [SPEC.action_text(a) for a in episode.actions[last - 5 : last]]
         assert start.world == SPEC.name
     again = pick_starts(dataset, length=6, count=3)
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(starts, again, strict=True))
