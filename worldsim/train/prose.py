@@ -34,7 +34,7 @@ def find_prose() -> list[Prose]:
     for package in distributions():
         name, licence = package.metadata["Name"], _licence(package)
         if name and OPEN.search(licence) and not CLOSED.search(licence):
-            sentences = _sentences(_description(package))
+            sentences = _sentences(package.metadata["Description"] or "")
             if sentences:
                 found[name] = Prose(name, licence, sentences)
     return [found[name] for name in sorted(found, key=str.lower)]
@@ -69,11 +69,6 @@ def _licence(package: Distribution) -> str:
     classified = [c for c in about.get_all("Classifier") or [] if c.startswith("License ::")]
     named = [about["License-Expression"], "; ".join(classified), about["License"]]
     return next((text.splitlines()[0] for text in named if text and text.strip()), "")
-
-
-def _description(package: Distribution) -> str:
-    payload = package.metadata.get_payload()  # type: ignore[attr-defined]
-    return payload if isinstance(payload, str) else ""
 
 
 def _sentences(text: str) -> list[str]:

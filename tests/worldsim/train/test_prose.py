@@ -29,7 +29,7 @@ class Package:
         for field, values in fields.items():
             for value in [values] if isinstance(values, str) else values:
                 self.metadata[field.replace("_", "-")] = value
-        self.metadata.set_payload(text)
+        self.metadata["Description"] = text
 
 
 def installed(monkeypatch, *packages):
