@@ -38,21 +38,24 @@ class RolloutConfig:
         window: Steps of the past that are seen.
         base_level: Noise put on finished frames, as in training.
         num_steps: Denoising passes a frame; the dreams shown in training have one.
+        first_steps: Denoising passes of a frame that nothing leads to.
         shift: Above 1, levels crowd at the noisy end of a frame's denoising.
     """
 
     window: int = 16
     base_level: float = 0.02
     num_steps: int = 1
+    first_steps: int = 16
     shift: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values with which nothing can be drawn."""
-        counts = all(type(n) is int and 1 <= n <= 1024 for n in (self.window, self.num_steps))
+        counts = (self.window, self.num_steps, self.first_steps)
+        whole = all(type(n) is int and 1 <= n <= 1024 for n in counts)
         numbers = all(type(x) in (int, float) for x in (self.base_level, self.shift))
-        if not (counts and numbers and 0 <= self.base_level < 1 and 0 < self.shift <= 100):
+        if not (whole and numbers and 0 <= self.base_level < 1 and 0 < self.shift <= 100):
             raise WorldsimError(
-                f"{self} cannot be: window and num_steps are whole numbers from 1, base_level is "
+                f"{self} cannot be: window and numbers of steps are whole, from 1; base_level is "
                 "in [0, 1), shift above 0"
             )
 

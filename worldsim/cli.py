@@ -36,6 +36,10 @@ VERBS = {
     ),
     "train": Verb("worldsim.train.program", "TrainConfig", "train", "train a model on a dataset"),
     "eval": Verb("worldsim.evaluate.program", "EvalConfig", "evaluate", "measure how good it is"),
+    "compare": Verb(
+        "worldsim.evaluate.compare", "CompareConfig", "compare", "plot a sweep of trainings", "runs"
+    ),
+    "probe": Verb("worldsim.evaluate.probe", "ProbeConfig", "probe", "read depth off the features"),
     "bench": Verb("worldsim.bench", "BenchConfig", "bench", "measure how fast it is"),
     "ask": Verb("worldsim.ask", "AskConfig", "ask", "ask about a picture", "image"),
     "imagine": Verb("worldsim.imagine", "ImagineConfig", "imagine", "draw a sentence", "prompt"),

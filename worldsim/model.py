@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from worldsim.attention import Attend, frame_positions, rotary_angles, rotate, text_positions
+from worldsim.attention import Attend, frame_positions, rotary_angles, text_positions
+from worldsim.block import Block
 from worldsim.canvas import Canvas
 from worldsim.painter import Painter
+from worldsim.stem import Stem
 
 
 class WorldTransformer(ModelMixin, ConfigMixin):
@@ -37,6 +38,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         painter_width: Channels of the painter where a cell is one spot; half as many at each finer
             size. See `Painter`. 0: no painter, every frame is drawn by the transformer alone.
         plan_width: Values the painter is told about each cell.
+        stem_width: Channels of the stem at the finest size, a multiple of 8; 0: no stem, tokens
+            see their patches through one matrix alone.
+        split: Whether text and vision have a feed-forward each; without, both have that of vision.
     """
 
     surprise: Tensor
@@ -55,10 +59,12 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         cell: int = 1,
         painter_width: int = 96,
         plan_width: int = 32,
+        stem_width: int = 0,
+        split: bool = True,
     ):
         super().__init__()
-        if width % 64 or latent_size % patch:
-            raise ValueError(f"{width=} {latent_size=} {patch=} do not fit together")
+        if width % 64 or latent_size % patch or stem_width % 8:
+            raise ValueError(f"{width=} {latent_size=} {patch=} {stem_width=} do not fit together")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -72,10 +78,12 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
         self.image_in = nn.Linear(2 * values, width)
+        self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
         self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
-        self.blocks = nn.ModuleList(Block(width, text_hidden, image_hidden) for _ in range(depth))
+        hidden = (text_hidden if split else 0, image_hidden)
+        self.blocks = nn.ModuleList(Block(width, *hidden) for _ in range(depth))
         self.text_norm = nn.RMSNorm(width)
         self.image_norm = nn.RMSNorm(width)
         self.text_out = nn.Linear(width, vocab_size, bias=False)
@@ -203,7 +211,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         seen = variance * (1 - level) / level**2
         guess = variance / prior * self.canvas.read(moved) + seen * noisy
         picture = self.canvas.draw(guess)
-        mended = picture + painter.mended(moved, picture, features, whole)
+        follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3)) > 0
+        mended = picture + painter.mended(moved, picture, features, whole, follows)
         correction = self.canvas.read(mended) - guess
         velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
         return velocity.unflatten(0, (b, f)), moved.unflatten(0, (b, f))
@@ -227,65 +236,17 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         b, f, c, h, w = both.shape
         p, g = self.patch, self.grid
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
-        tokens = tokens.reshape(b, f, g * g, c * p * p)
-        return (self.image_in(tokens) + self.cells).flatten(1, 2)
+        tokens = self.image_in(tokens.reshape(b, f, g * g, c * p * p)) + self.cells
+        if self.stem and f:
+            pictures = self.canvas.draw(torch.stack([frames, previous], dim=2).flatten(0, 2))
+            tokens = tokens + self.stem(pictures.unflatten(0, (b * f, 2))).unflatten(0, (b, f))
+        return tokens.flatten(1, 2)
 
     def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:
         """(B, F * N, values * p * p) -> (B * F, values, h, w)."""
         p, g = self.patch, self.grid
         tokens = tokens.unflatten(1, (num_frames, g, g)).unflatten(-1, (-1, p, p))
         return tokens.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(0, 1)
-
-
-class Block(nn.Module):
-    """Shared attention, then one feed-forward for text and one for vision."""
-
-    def __init__(self, width: int, text_hidden: int, image_hidden: int):
-        """Build the block; heads are 64 wide."""
-        super().__init__()
-        self.text_norm = nn.RMSNorm(width)
-        self.image_norm = nn.RMSNorm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.q_norm = nn.RMSNorm(64)
-        self.k_norm = nn.RMSNorm(64)
-        self.out = nn.Linear(width, width, bias=False)
-        self.text_ffn = FeedForward(width, text_hidden)
-        self.image_ffn = FeedForward(width, image_hidden)
-        nn.init.zeros_(self.out.weight)
-
-    def forward(
-        self,
-        text: Tensor,
-        image: Tensor,
-        angles: tuple[Tensor, Tensor],
-        layer: int,
-        attend: Attend,
-    ) -> tuple[Tensor, Tensor]:
-        """(B, L, D), (B, M, D) -> the same."""
-        num_text = text.shape[1]
-        x = torch.cat([self.text_norm(text), self.image_norm(image)], dim=1)
-        q, k, v = self.qkv(x).unflatten(-1, (3, -1, 64)).unbind(2)
-        q, k = rotate(self.q_norm(q), *angles), rotate(self.k_norm(k), *angles)
-        x = self.out(attend(layer, q, k, v).flatten(2))
-        text, image = text + x[:, :num_text], image + x[:, num_text:]
-        return text + self.text_ffn(text), image + self.image_ffn(image)
-
-
-class FeedForward(nn.Module):
-    """SwiGLU (Shazeer 2020) behind its own norm."""
-
-    def __init__(self, width: int, hidden: int):
-        """Gate and value share one matrix; the way out starts at zero."""
-        super().__init__()
-        self.norm = nn.RMSNorm(width)
-        self.into = nn.Linear(width, 2 * hidden, bias=False)
-        self.out = nn.Linear(hidden, width, bias=False)
-        nn.init.zeros_(self.out.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, S, D) -> (B, S, D)."""
-        gate, value = self.into(self.norm(x)).chunk(2, dim=-1)
-        return self.out(F.silu(gate) * value)
 
 
 def _spread(levels: Tensor) -> Tensor:

@@ -83,16 +83,20 @@ class Painter(nn.Module):
         flow = REACH * (self.flow(x) + self._sweep(whole))
         return advect(past[:, 0], flow), flow, x
 
-    def mended(self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor) -> Tensor:
+    def mended(
+        self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, follows: Tensor
+    ) -> Tensor:
         """Return what is to be added to a guess of the frame, all pictures ``(n, v, H, W)``.
 
-        It is detail alone, nothing on average over an eighth of the picture each way: colours
-        come by motion. A rollout would add up the smallest leaning to a colour without end.
+        Where a frame `follows` another, ``(n,)``, it is detail alone, nothing on average over an
+        eighth of the picture each way: colours come by motion. A rollout would add up the smallest
+        leaning to a colour without end. A first frame has its colours from nowhere else.
         """
         both = F.pixel_unshuffle(torch.cat([moved, guess], dim=1), self.fold)
         x = self.look_again(torch.cat([features, both], dim=1))
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
-        return drawn - smooth(drawn, max(1, drawn.shape[-1] // 8))
+        coarse = smooth(drawn, max(1, drawn.shape[-1] // 8))
+        return drawn - coarse * follows[:, None, None, None].to(drawn.dtype)
 
     def _sweep(self, whole: Tensor) -> Tensor:
         """Return a smooth flow: polynomials of place, ``(n, whole)`` -> ``(n, 2, y, x)``.

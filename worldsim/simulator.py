@@ -48,7 +48,8 @@ class Simulator:
     Args:
         checkpoint: Weights, vocabulary and worlds.
         num_envs: Lanes.
-        num_steps: Denoising passes a frame; None takes the checkpoint's own number.
+        num_steps: Denoising passes a frame, first ones among them; None takes the checkpoint's own
+            numbers.
         device: None takes a GPU where there is one.
         dtype: None takes bfloat16 where the hardware multiplies it, float32 elsewhere.
         weights_id: Digest of the weights, for recordings.
@@ -78,7 +79,10 @@ class Simulator:
         checkpoint.network.canvas.float()
         self.network, self.codec = checkpoint.network.eval(), checkpoint.codec.eval()
         self.config: RolloutConfig = checkpoint.rollout
-        self.levels = noise_levels(num_steps or self.config.num_steps, self.config.shift)
+        self.levels, self.first_levels = (
+            noise_levels(num_steps or number, self.config.shift)
+            for number in (self.config.num_steps, self.config.first_steps)
+        )
         self.image_size: int = self.codec.config.image_size
         self.stage_ms = {"denoise": 0.0, "commit": 0.0, "decode": 0.0}
         self._rollout = Rollout(
@@ -161,7 +165,7 @@ class Simulator:
             self._rollout.read_prompt(every[lane : lane + 1], prompt)
         for generator, seed in zip(self._noise, seeds or range(self.num_envs), strict=True):
             generator.manual_seed(int(seed))
-        latents = self._rollout.draw(every, None, self._draw_noise(), self.levels)
+        latents = self._rollout.draw(every, None, self._draw_noise(), self.first_levels)
         self._answer(every, self._rollout.commit(every, latents))
         return self._decode(latents)
 

@@ -191,3 +191,23 @@ def test_sizes_that_do_not_fit_are_refused(wrong):
 def test_the_tokens_of_a_frame_are_counted_from_the_grid():
     assert WorldTransformer(**SIZES).num_tokens == 4
     assert make_checkpoint().network.num_tokens == 4
+
+
+@pytest.mark.parametrize("options", [{"split": False}, {"stem_width": 8}])
+def test_options_change_what_learns_and_everything_of_it_does(options):
+    network = WorldTransformer(**SIZES | options)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    names = [name for name, _ in network.named_parameters()]
+    assert any("stem" in name for name in names) == ("stem_width" in options)
+    assert any("text_ffn" in name for name in names) == ("split" not in options)
+    logits, velocity, moved = network(*inputs())
+    (logits.square().mean() + velocity.square().mean() + moved.square().mean()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+def test_a_network_with_a_stem_reads_text_without_any_frame():
+    network = WorldTransformer(**SIZES, stem_width=8)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    assert network(*inputs(num_frames=0))[0].shape == (2, 3, 50)

@@ -59,19 +59,29 @@ def test_an_untrained_painter_leaves_the_picture_as_it_was():
     moved, found, features = painter.move(past(), plan, whole)
     assert not found.any()
     torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
-    assert not painter.mended(moved, given, features, whole).any()
+    assert not painter.mended(moved, given, features, whole, torch.ones(2)).any()
+
+
+def test_only_a_first_frame_gets_its_colours_by_mending():
+    painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
+    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    with torch.no_grad():
+        painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())
+    added = painter.mended(moved, given, features, whole, torch.tensor([False, True]))
+    assert added[0].mean(dim=(1, 2)).abs().min() > 0.01
+    torch.testing.assert_close(added[1], torch.zeros_like(added[1]), rtol=0, atol=1e-5)
 
 
 def test_mending_adds_detail_and_no_colour():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
     moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     torch.nn.init.normal_(painter.draw.weight)
-    added = painter.mended(moved, given, features, whole)
+    added = painter.mended(moved, given, features, whole, torch.ones(2))
     assert smooth(added, 4).abs().mean() < 0.2 * added.abs().mean()
     torch.nn.init.zeros_(painter.draw.weight)
     with torch.no_grad():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())  # one value a colour
-    colour = painter.mended(moved, given, features, whole)
+    colour = painter.mended(moved, given, features, whole, torch.ones(2))
     torch.testing.assert_close(colour, torch.zeros_like(colour), rtol=0, atol=1e-5)
 
 
@@ -93,7 +103,7 @@ def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
 
     def paint(past, plan, whole):
         moved, _, features = painter.move(past, plan, whole)
-        return moved, painter.mended(moved, pictures(), features, whole)
+        return moved, painter.mended(moved, pictures(), features, whole, torch.ones(2))
 
     before = paint(past(), plan, whole)
     others = [x.clone() for x in (past(), past())]
@@ -127,4 +137,4 @@ def test_it_works_in_sixteen_bits():
     plan, whole = torch.randn(2, 5, 4, 4).bfloat16(), torch.randn(2, 7).bfloat16()
     moved, _, features = painter.move(past().bfloat16(), plan, whole)
     assert moved.dtype == torch.bfloat16
-    assert painter.mended(moved, moved, features, whole).isfinite().all()
+    assert painter.mended(moved, moved, features, whole, torch.ones(2)).isfinite().all()

@@ -277,7 +277,14 @@ def test_an_imagined_frame_is_what_the_training_forward_draws(three):
     with torch.inference_mode():
         velocity = WorldObjective(three.network, ObjectiveConfig()).predict(batch)[1]
         wanted = three._decode(three.network.canvas.settle(noise[0] - velocity[0, :1].float()))
-        levels, three.levels = three.levels, [1.0, 0.0]
+        levels, three.first_levels = three.first_levels, [1.0, 0.0]
         got = three.imagine(["a red box"] * 3, seeds=[3, 3, 3])[:1]
-        three.levels = levels
+        three.first_levels = levels
     assert (wanted.int() - got.int()).abs().max() <= 1
+
+
+def test_first_frames_have_denoising_passes_of_their_own():
+    checkpoint = make_checkpoint()
+    assert [len(Simulator(checkpoint, device="cpu").first_levels) - 1] == [16]
+    asked = Simulator(checkpoint, num_steps=3, device="cpu")
+    assert len(asked.first_levels) == len(asked.levels) == 4

@@ -168,13 +168,14 @@ def _depth(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
     right = depths.reshape(count, side, part, side, part).mean((2, 4)) / 100
     blind = np.broadcast_to(np.median(right, axis=0), right.shape)
     return {
-        "model": _depth_errors(given, right),
-        "blind": _depth_errors(blind, right),
+        "model": depth_errors(given, right),
+        "blind": depth_errors(blind, right),
         "count": count,
     }
 
 
-def _depth_errors(given: np.ndarray, right: np.ndarray) -> dict[str, float]:
+def depth_errors(given: np.ndarray, right: np.ndarray) -> dict[str, float]:
+    """Return mean relative error and the share of distances that are close, both in metres."""
     ratio = np.maximum(given / right, right / given)
     return {
         "abs_rel": float((np.abs(given - right) / right).mean()),

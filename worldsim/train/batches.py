@@ -46,13 +46,15 @@ class BatchConfig:
         watch_share: Share of windows without any action (plain video).
         labelled_share: Share of episodes whose actions and sentences are known; the others are only
             watched, whatever the other shares are, and nothing is asked of them.
+        plain_share: Share of windows that are of those others; empty: as often as there are.
         follow_share: Share of windows that begin with the sentence in force, as an instruction, and
             end with it.
         prompt_share: Share of the other windows that begin with a sentence about the place.
         action_drop: Share of single actions left out of the other windows.
         level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
         level_std: Its standard deviation.
-        pure_share: Share of frames that start from (almost) nothing but noise; dreamed ones do.
+        pure_share: Share of frames that start from (almost) nothing but noise; dreamed ones do,
+            first ones do not.
         history_level: Most noise on history; half of the frames have none but the base level.
         base_level: The noise every history frame has, also in a rollout.
         balance: How much likelier windows with rare actions are: a step counts for the frequency
@@ -77,6 +79,7 @@ class BatchConfig:
     say_share: float = 0.15
     watch_share: float = 0.05
     labelled_share: float = 1.0
+    plain_share: float | None = None
     follow_share: float = 0.0
     prompt_share: float = 0.1
     action_drop: float = 0.05
@@ -134,12 +137,24 @@ class Batches:
             )
         if not 0 <= config.prose_share <= 0.5:
             raise WorldsimError(f"batch.prose_share={config.prose_share}: use 0 to 0.5")
+        if not 0 <= (config.plain_share or 0) <= 1 or not 0 <= config.labelled_share <= 1:
+            raise WorldsimError(
+                f"batch.plain_share={config.plain_share}, batch.labelled_share="
+                f"{config.labelled_share}: use 0 to 1"
+            )
         self._prose = [tokenizer.encode(text)[:MOST_PROSE] for text in prose]
         # Which episodes are labelled does not depend on the share: a larger one adds to them.
         luck = np.random.default_rng([seed, 1]).permutation(len(self.tracks))
         limit = config.labelled_share * len(self.tracks)
-        self._labelled = {t.start for t, k in zip(self.tracks, luck, strict=True) if k < limit}
-        self._place = Places(self.tracks, config.window - 1, config.balance, config.shares)
+        known = [t for t, k in zip(self.tracks, luck, strict=True) if k < limit]
+        self._labelled = {track.start for track in known}
+        others = [track for track in self.tracks if track.start not in self._labelled]
+        share = 1 - config.labelled_share if config.plain_share is None else config.plain_share
+        self._plain_share = (share if known else 1.0) if others else 0.0
+        steps = config.window - 1
+        self._known = Places(known, steps, config.balance, config.shares) if known else None
+        # What is rare is not known of episodes whose actions are not.
+        self._others = Places(others, steps, 0.0, config.shares) if others else None
         self.talks = Talks(latents, tokenizer, things or {})
 
     def __call__(self, step: int) -> Batch:
@@ -226,13 +241,21 @@ class Batches:
         config, shape = self.config, rows.frame_doc.shape
         noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
         levels = 1 / (1 + np.exp(-rng.normal(config.level_mean, config.level_std, shape)))
-        pure = (rng.random(shape) < config.pure_share) | (depth > 0)
+        # What nothing leads to is drawn in many passes, see `RolloutConfig.first_steps`.
+        pure = (rng.random(shape) < config.pure_share) & (rows.frame_time > 0) | (depth > 0)
         levels = np.where(pure, rng.uniform(0.96, 1.0, shape), levels)
         history = rng.uniform(0, config.history_level, shape) * (rng.random(shape) < 0.5)
         history = np.maximum(history, config.base_level)
         levels, history = levels.astype(np.float32), history.astype(np.float32)
         arrays = (*rows, *noise, levels, history, rows.latents, depth, lane)
         return Batch(*map(torch.from_numpy, arrays))
+
+    def _place(self, rng: np.random.Generator) -> tuple[Track, int]:
+        """Draw where a window begins."""
+        plain = self._plain_share > 0 and rng.random() < self._plain_share
+        places = self._others if plain else self._known
+        assert places is not None, "the share of what there is none of is 0"
+        return places(rng)
 
     def _example(self, track: Track, first: int, rng: np.random.Generator) -> Example:
         """Dress a window in a template."""

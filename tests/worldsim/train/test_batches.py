@@ -233,6 +233,31 @@ def test_of_episodes_without_labels_no_action_or_sentence_is_shown(tokenizer, sh
     assert len(told) == known
 
 
+@pytest.mark.parametrize(("plain", "expected"), [(0.0, 0), (1.0, 1), (0.25, 0.25), (None, 0.5)])
+def test_the_share_of_plain_video_is_what_it_is_told_to_be(tokenizer, plain, expected):
+    batches = make(tokenizer, labelled_share=0.5, plain_share=plain, dream_share=0.0)
+    rng = np.random.default_rng(0)
+    drawn = [batches._place(rng)[0].start in batches._labelled for _ in range(400)]
+    assert 1 - np.mean(drawn) == pytest.approx(expected, abs=0.08)
+
+
+@pytest.mark.parametrize("wrong", [{"plain_share": 1.5}, {"labelled_share": -0.1}])
+def test_shares_of_labels_and_plain_video_are_shares(tokenizer, wrong):
+    with pytest.raises(WorldsimError, match="use 0 to 1"):
+        make(tokenizer, **wrong)
+
+
+def test_what_nothing_leads_to_starts_from_every_level_of_noise(tokenizer):
+    batches = make(tokenizer, pure_share=1.0, dream_share=0.0)
+    levels, times = [], []
+    for step in range(10):
+        batch = batches(step)
+        levels.append(batch.levels[batch.frame_doc >= 0])
+        times.append(batch.frame_time[batch.frame_doc >= 0])
+    level, first = torch.cat(levels), torch.cat(times) == 0
+    assert (level[~first] >= 0.96).all() and (level[first] < 0.96).float().mean() > 0.5
+
+
 def test_more_labels_add_to_fewer():
     tokenizer = TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 384)
     few, many = (make(tokenizer, labelled_share=share)._labelled for share in (0.5, 1.0))
