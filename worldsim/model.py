@@ -38,8 +38,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         painter_width: Channels of the painter where a cell is one spot; half as many at each finer
             size. See `Painter`. 0: no painter, every frame is drawn by the transformer alone.
         plan_width: Values the painter is told about each cell.
-        stem_width: Channels of the stem at the finest size, a multiple of 8; 0: no stem, tokens
-            see their patches through one matrix alone.
+        stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
+            looked at pass through it. 0: none, they are seen through one matrix alone.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
     """
 
@@ -150,9 +150,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
         seen = frames if self.painter else frames / _spread(levels).to(frames.dtype)
-        image = self._embed_frames(seen, past[:, :, 0]) + about.repeat_interleave(
-            self.num_tokens, dim=1
-        )
+        image = self._embed_frames(seen, past[:, :, 0], num_history)
+        image = image + about.repeat_interleave(self.num_tokens, dim=1)
         positions = torch.cat(
             [text_positions(text_time, text_index), frame_positions(frame_time, self.grid)], dim=1
         )
@@ -230,16 +229,18 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         words = self.words(text_ids)
         return heard.to(words.dtype) @ words
 
-    def _embed_frames(self, frames: Tensor, previous: Tensor) -> Tensor:
+    def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""
         both = torch.cat([frames, previous], dim=2)
         b, f, c, h, w = both.shape
         p, g = self.patch, self.grid
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
         tokens = self.image_in(tokens.reshape(b, f, g * g, c * p * p)) + self.cells
-        if self.stem and f:
-            pictures = self.canvas.draw(torch.stack([frames, previous], dim=2).flatten(0, 2))
-            tokens = tokens + self.stem(pictures.unflatten(0, (b * f, 2))).unflatten(0, (b, f))
+        if self.stem and num_history:
+            pairs = torch.stack([frames, previous], dim=2)[:, :num_history]
+            pictures = self.canvas.draw(pairs.flatten(0, 2)).unflatten(0, (b * num_history, 2))
+            looked = self.stem(pictures).unflatten(0, (b, num_history))
+            tokens = torch.cat([tokens[:, :num_history] + looked, tokens[:, num_history:]], dim=1)
         return tokens.flatten(1, 2)
 
     def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:

@@ -201,7 +201,7 @@ def test_options_change_what_learns_and_everything_of_it_does(options):
     names = [name for name, _ in network.named_parameters()]
     assert any("stem" in name for name in names) == ("stem_width" in options)
     assert any("text_ffn" in name for name in names) == ("split" not in options)
-    logits, velocity, moved = network(*inputs())
+    logits, velocity, moved = network(*inputs(), num_history=1)
     (logits.square().mean() + velocity.square().mean() + moved.square().mean()).backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
