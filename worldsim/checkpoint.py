@@ -77,7 +77,10 @@ class Checkpoint:
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        copy.deepcopy(self.network).half().save_pretrained(partial / "transformer")
+        network = copy.deepcopy(self.network).half()
+        for parameter in network.parameters():  # training may have laid them out otherwise
+            parameter.data = parameter.data.contiguous()
+        network.save_pretrained(partial / "transformer")
         _forget_origin(partial / "transformer")
         save_codec(partial / "codec", self.codec)
         self.tokenizer.save(partial)

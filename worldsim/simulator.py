@@ -26,7 +26,7 @@ from worldsim.text import REWARD_BINS
 
 @dataclass
 class StepOutput:
-    """What the world answers: uint8 ``(B, H, W, 3)``, float ``(B,)``, bool ``(B,)``."""
+    """What the world answers: uint8 ``(B, H, W, 3)``, float ``(B,)`` on average, bool ``(B,)``."""
 
     frames: Tensor
     rewards: Tensor
@@ -251,13 +251,16 @@ class Simulator:
         return torch.stack([torch.randn(shape, generator=g) for g in self._noise])
 
     def _answer(self, lanes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn the logits after a frame into rewards and ends, the most likely of each."""
+        """Turn the logits after a frame into mean rewards, and ends where they are likely.
+
+        What pays seldom is never the likeliest answer, which is the one that memory takes in.
+        """
         ids = torch.tensor(self.tokenizer.answer_ids, device=self.device)
         chance = logits[:, ids].softmax(dim=-1).unflatten(1, (2, -1))  # (B, end, bin)
         terminated = chance[:, 1].sum(dim=-1) > 0.5
-        bins = chance.sum(dim=1).argmax(dim=-1)
-        self._rollout.answer[lanes] = ids.view(2, -1)[terminated.long(), bins]
-        return torch.tensor(REWARD_BINS)[bins.cpu()], terminated.cpu()
+        bins = chance.sum(dim=1).float()  # (B, bin)
+        self._rollout.answer[lanes] = ids.view(2, -1)[terminated.long(), bins.argmax(dim=-1)]
+        return bins.cpu() @ torch.tensor(REWARD_BINS), terminated.cpu()
 
     def _encode(self, frames: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) -> (N, c, h, w)."""

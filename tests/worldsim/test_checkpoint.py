@@ -217,3 +217,14 @@ def test_a_saved_checkpoint_names_no_folder_of_the_machine_it_came_from(tmp_path
     Checkpoint.load(tmp_path / "first").save(tmp_path / "second")
     for config in (tmp_path / "second").glob("*/config.json"):
         assert str(tmp_path) not in config.read_text()
+
+
+def test_weights_laid_out_for_speed_are_stored_all_the_same(tmp_path):
+    checkpoint, plain = make_checkpoint(), make_checkpoint()
+    for parameter in checkpoint.network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    checkpoint.save(tmp_path / "fast")
+    plain.save(tmp_path / "plain")
+    assert weights_id(tmp_path / "fast") == weights_id(tmp_path / "plain")
+    assert not all(p.is_contiguous() for p in checkpoint.network.parameters())

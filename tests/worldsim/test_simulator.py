@@ -46,10 +46,11 @@ def test_a_reset_shows_the_last_frame_of_every_clip(dream):
     assert np.array_equal(frames, np.stack([dream.starts[i].frames[-1] for i in (0, 1, 0)]))
 
 
-def test_a_step_gives_pictures_rewards_from_the_bins_and_ends(dream):
+def test_a_step_gives_pictures_rewards_and_ends(dream):
     out = dream.step(KEYS)
     assert out.frames.shape == (3, 32, 32, 3) and out.frames.dtype == torch.uint8
-    assert all(reward in torch.tensor(REWARD_BINS) for reward in out.rewards)
+    assert out.rewards.dtype == torch.float32 and out.rewards.shape == (3,)
+    assert out.rewards.abs().max() < max(REWARD_BINS)
     assert out.terminated.dtype == torch.bool and out.terminated.shape == (3,)
     assert set(dream.stage_ms) == {"denoise", "commit", "decode"}
     assert all(ms > 0 for ms in dream.stage_ms.values())
@@ -57,11 +58,21 @@ def test_a_step_gives_pictures_rewards_from_the_bins_and_ends(dream):
 
 @pytest.mark.parametrize("end", [False, True])
 @pytest.mark.parametrize("reward", [-1.0, 0.0, 5.0])
-def test_reward_and_end_are_the_likeliest_answer(dream, reward, end):
+def test_reward_and_end_are_what_is_answered(dream, reward, end):
     logits = torch.zeros(3, len(dream.tokenizer))
-    logits[:, dream.tokenizer.reward_id(reward, end)] = 9.0
+    logits[:, dream.tokenizer.reward_id(reward, end)] = 30.0
     rewards, terminated = dream._answer(torch.arange(3), logits)
-    assert rewards.tolist() == [reward] * 3 and terminated.tolist() == [end] * 3
+    assert rewards.tolist() == pytest.approx([reward] * 3) and terminated.tolist() == [end] * 3
+
+
+def test_what_pays_seldom_counts_as_often_as_it_pays(dream):
+    logits = torch.full((3, len(dream.tokenizer)), -60.0)
+    for reward, chance in ((0.0, 0.75), (5.0, 0.25)):
+        logits[:, dream.tokenizer.reward_id(reward)] = float(np.log(chance))
+    rewards, _ = dream._answer(torch.arange(3), logits)
+    assert rewards.tolist() == pytest.approx([1.25] * 3)
+    remembered = dream._rollout.answer.tolist()
+    assert remembered == [dream.tokenizer.reward_id(0.0)] * 3, "the likeliest"
 
 
 def test_the_same_seed_dreams_the_same_another_seed_and_another_action_do_not(dream):

@@ -52,8 +52,16 @@ def at(config, path):
     return config
 
 
-def test_there_is_a_recipe_for_tests_for_a_laptop_and_for_a_gpu():
-    assert [path.stem for path in RECIPES] == ["base", "nano", "tiny"]
+def read(path):
+    """Return a recipe's values, those of the recipes it starts from among them."""
+    own = OmegaConf.load(path)
+    bases = [read(path.with_stem(name)) for name in own.pop("defaults", [])]
+    return OmegaConf.merge(*bases, own)
+
+
+def test_there_are_recipes_for_tests_laptops_gpus_and_experiments():
+    experiments = ["emerge", "emerge_joint", "emerge_talk"]
+    assert [path.stem for path in RECIPES] == ["base", *experiments, "nano", "tiny"]
     assert worldsim.conf.__name__
 
 
@@ -61,7 +69,7 @@ def test_there_is_a_recipe_for_tests_for_a_laptop_and_for_a_gpu():
 def test_a_recipe_sets_what_it_names_and_leaves_the_rest(compose, path):
     status, config, _ = compose(f"recipe={path.stem}", "data=here", "seed=7")
     assert status == 0 and (config.data, config.seed) == ("here", 7)
-    recipe = dict(flat(OmegaConf.load(path)))
+    recipe = dict(flat(read(path)))
     for name, value in recipe.items():
         assert at(config, name) == value, name
     defaults = TrainConfig()
@@ -77,7 +85,7 @@ def test_what_is_said_on_the_command_line_goes_before_the_recipe(compose):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("recipe=huge", "unknown recipe 'huge': choose one of base, nano, tiny"),
+        ("recipe=huge", "unknown recipe 'huge': choose one of base, emerge, emerge_joint"),
         ("stage.step=3", "unknown key 'stage.step', did you mean 'stage.steps'?"),
         ("colour=red", "unknown key 'colour'"),
         ("stage.steps=many", "stage.steps"),
