@@ -39,6 +39,8 @@ def draw_panels(path: Path, panels: Sequence[Panel], log: bool = False) -> None:
         for k, (label, value) in enumerate(panel.levels.items()):
             axes.axhline(value, color="grey", linestyle=("--", ":", "-.")[k % 3], label=label)
         axes.set(title=panel.title, xlabel=panel.xlabel)
+        if all(type(x) is int for xs, _ in panel.lines.values() for x in xs):
+            axes.xaxis.get_major_locator().set_params(integer=True)
         if log:
             axes.set_xscale("log")
             ticks = sorted({float(x) for xs, _ in panel.lines.values() for x in xs})
