@@ -39,8 +39,8 @@ class Stem(nn.Module):
             for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
         self.out = nn.Conv2d(widths[-1], width, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(n, 2, v, H, W) -> (n, N, D), row by row."""
