@@ -1,7 +1,8 @@
 """Where tokens stand and what they may see. No weights here.
 
 Positions are (time, row, column) triples turned into rotary angles; text counts along row and
-column together. During training every frame stands in the row twice: once clean (history for
+column together, but for what is said of one part of the picture after the other: that stands where
+the part is. During training every frame stands in the row twice: once clean (history for
 others) and once noisy (to be denoised); see `TeacherForcing`.
 """
 
@@ -17,6 +18,8 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, q, k, v), each ``(B, S, heads, d)``, to the attended values of the same shape."""
 
 ROTARY_BASE = 100.0  # the longest wavelength is about 600 steps: windows are far shorter
+PARTS = 1024  # places of text from here on are those of the picture's parts, row by row
+PARTS_SIDE = 8  # parts along each side of a picture
 
 
 def rotary_angles(positions: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
@@ -40,9 +43,13 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1).to(x.dtype)
 
 
-def text_positions(time: Tensor, index: Tensor) -> Tensor:
-    """(B, L) step and place within the step -> (B, L, 3)."""
-    return torch.stack([time, index, index], dim=-1)
+def text_positions(time: Tensor, index: Tensor, grid: int) -> Tensor:
+    """(B, L) step and place within the step -> (B, L, 3), beside frames of `grid` rows."""
+    parts = torch.stack([(index - PARTS) // PARTS_SIDE, (index - PARTS) % PARTS_SIDE], dim=-1)
+    there = (parts + 0.5) * (grid / PARTS_SIDE) - 0.5
+    index = index[..., None].to(there.dtype).expand_as(there)
+    place = torch.where(index >= PARTS, there, index)
+    return torch.cat([time[..., None].to(there.dtype), place], dim=-1)
 
 
 def frame_positions(time: Tensor, grid: int) -> Tensor:

@@ -1,8 +1,8 @@
-"""Training the judge of `worldsim.judge` on real frames, and measuring it on others."""
+"""Training judges (`judge`, `odometer`) on real frames, and measuring them on others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,10 @@ from tqdm.auto import tqdm
 
 from worldsim.data.episode import Episode
 from worldsim.errors import WorldsimError
-from worldsim.judge import AFTER, BEFORE, STACK, Judge, shrink
+from worldsim.judge import Judge
+from worldsim.odometer import Odometer, errors
+from worldsim.pose_text import motion
+from worldsim.watcher import AFTER, BEFORE, STACK, Watcher, shrink
 from worldsim.world import WorldSpec
 
 
@@ -63,22 +66,56 @@ def train_judge(
         config: Size, length and seed of the training.
         indices: Which episodes of the dataset it may see; None: all.
     """
-    rng = np.random.default_rng(config.seed)
-    generator = torch.Generator().manual_seed(config.seed)
-    order = rng.permutation(list(range(len(dataset))) if indices is None else list(indices))
-    if len(order) < 2:
-        raise WorldsimError(
-            f"the judge needs at least two episodes of real frames, got {len(order)}: collect more"
-        )
-    num_heldout = max(1, round(len(order) * config.heldout_share))
-    heldout = _Frames(dataset, order[:num_heldout], config.max_frames // 4)
-    seen = _Frames(dataset, order[num_heldout:], config.max_frames)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)  # initial weights and dropout
+        torch.manual_seed(config.seed)
         judge = Judge(dataset.spec, config.channels)
-        _fit(judge, seen, config, rng, generator)
-    judge.accuracy = _measure(judge, heldout)
-    return judge.eval()
+    heldout, seen, rng = _split(dataset, config, indices)
+    sideways = torch.tensor(["left" in first or "left" in other for first, other in judge.axes])
+
+    def loss(stacks: Tensor, which: Tensor, mirrored: Tensor) -> Tensor:
+        target = judge.codes[seen.actions[which]]
+        swapped = torch.tensor([0, 2, 1])[target]  # left becomes right
+        target = torch.where(mirrored[:, None] & sideways, swapped, target)
+        logits = judge(stacks)
+        return functional.cross_entropy(
+            logits.flatten(0, 1), target.flatten(), label_smoothing=0.02
+        )
+
+    _fit(judge, loss, seen, config, rng)
+    with torch.no_grad():
+        named = np.concatenate([judge.decide(judge(stacks)) for stacks in heldout.in_order()])
+    judge.accuracy = judge.compare(named, heldout.actions.numpy())
+    judge.accuracy["transitions"] = float(len(named))
+    return judge
+
+
+def train_odometer(
+    dataset: Episodes, config: JudgeConfig, indices: Sequence[int] | None = None
+) -> Odometer | None:
+    """Train an odometer likewise; None where the data has no poses."""
+    if dataset.load(0).pose is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        odometer = Odometer(dataset.spec, config.channels)
+    heldout, seen, rng = _split(dataset, config, indices)
+    odometer.scale.copy_(seen.motions.std(dim=0).clamp(min=1e-3))
+    flipped = torch.tensor([1.0, -1.0, -1.0])  # what is left becomes right
+
+    def loss(stacks: Tensor, which: Tensor, mirrored: Tensor) -> Tensor:
+        target = seen.motions[which] / odometer.scale
+        target = torch.where(mirrored[:, None], target * flipped, target)
+        # Of a sudden jump, as into a teleporter, only the direction is worth learning.
+        return functional.smooth_l1_loss(odometer(stacks), target)
+
+    _fit(odometer, loss, seen, config, rng)
+    true = heldout.motions.numpy()
+    with torch.no_grad():
+        said = [odometer(stacks) * odometer.scale for stacks in heldout.in_order()]
+    still = errors(np.zeros_like(true), true)
+    odometer.accuracy = errors(torch.cat(said).numpy(), true)
+    odometer.accuracy |= {f"still_{name}": value for name, value in still.items()}
+    return odometer
 
 
 class _Frames:
@@ -89,7 +126,8 @@ class _Frames:
         clips: list[Tensor] = []
         centres: list[np.ndarray] = []
         actions: list[np.ndarray] = []
-        total = 0
+        motions: list[tuple[float, ...]] = []
+        total, metres = 0, dataset.spec.metres_per_unit
         for index in tqdm(indices, desc="judge: frames", leave=False):
             episode = dataset.load(int(index))
             if total and total + len(episode.frames) > max_frames:
@@ -97,11 +135,15 @@ class _Frames:
             inside = np.arange(BEFORE, len(episode) + 1 - AFTER)
             centres.append(total + inside)
             actions.append(episode.actions[inside])
+            if episode.pose is not None:
+                pose = episode.pose
+                motions += [motion(pose[k], pose[k + 1], metres) for k in inside]
             clips.append(shrink(episode.frames[None])[0])
             total += len(episode.frames)
         self.frames = torch.cat(clips)
         self.centres = torch.from_numpy(np.concatenate(centres))
         self.actions = torch.from_numpy(np.concatenate(actions))
+        self.motions = torch.tensor(motions, dtype=torch.float32)  # (N, 3), or empty
         if not len(self.centres):
             raise WorldsimError(
                 f"the judge needs episodes of {STACK} frames or more: collect longer ones"
@@ -116,62 +158,66 @@ class _Frames:
         around = self.centres[which][:, None] + torch.arange(-BEFORE, AFTER + 1)
         return self.frames[around].float() / 255
 
+    def in_order(self) -> Iterator[Tensor]:
+        """Yield the stacks of all transitions, some at a time."""
+        yield from map(self.stacks, torch.arange(len(self)).split(256))
+
+
+def _split(
+    dataset: Episodes, config: JudgeConfig, indices: Sequence[int] | None
+) -> tuple[_Frames, _Frames, np.random.Generator]:
+    """Return episodes to be measured on, episodes to learn from, and what goes on drawing."""
+    rng = np.random.default_rng(config.seed)
+    order = rng.permutation(list(range(len(dataset))) if indices is None else list(indices))
+    if len(order) < 2:
+        raise WorldsimError(
+            f"the judge needs at least two episodes of real frames, got {len(order)}: collect more"
+        )
+    num_heldout = max(1, round(len(order) * config.heldout_share))
+    heldout = _Frames(dataset, order[:num_heldout], config.max_frames // 4)
+    return heldout, _Frames(dataset, order[num_heldout:], config.max_frames), rng
+
 
 def _fit(
-    judge: Judge,
+    watcher: Watcher,
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
     seen: _Frames,
     config: JudgeConfig,
     rng: np.random.Generator,
-    generator: torch.Generator,
 ) -> None:
-    """Run the optimiser."""
-    optimizer = torch.optim.AdamW(judge.parameters(), config.learning_rate, weight_decay=0.02)
+    """Run the optimiser; `loss` is told stacks, which transitions they are and who is mirrored."""
+    optimizer = torch.optim.AdamW(watcher.parameters(), config.learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.num_steps, pct_start=0.15
     )
-    judge.train()
+    generator = torch.Generator().manual_seed(config.seed)
+    watcher.train()
     # Faster convolutions; the stubs of torch do not know the argument.
-    judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    bar = tqdm(range(config.num_steps), desc="judge: train", leave=False)
-    for _ in bar:
-        which = torch.from_numpy(rng.integers(0, len(seen), config.batch_size))
-        target = judge.codes[seen.actions[which]]
-        stacks, target = _augment(seen.stacks(which), target, judge.axes, generator)
-        logits = judge(stacks.contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(
-            logits.flatten(0, 1), target.flatten(), label_smoothing=0.02
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    watcher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # dropout
+        bar = tqdm(range(config.num_steps), desc=f"{watcher.kind}: train", leave=False)
+        for _ in bar:
+            which = torch.from_numpy(rng.integers(0, len(seen), config.batch_size))
+            stacks, mirrored = _augment(seen.stacks(which), generator)
+            wrong = loss(stacks.contiguous(memory_format=torch.channels_last), which, mirrored)
+            optimizer.zero_grad()
+            wrong.backward()
+            optimizer.step()
+            schedule.step()
+            bar.set_postfix(loss=f"{wrong.item():.3f}", refresh=False)
+    watcher.eval()
 
 
-@torch.no_grad()
-def _measure(judge: Judge, heldout: _Frames) -> dict[str, float]:
-    """Return the accuracy on real frames that were not learned from."""
-    judge.eval()
-    parts = torch.arange(len(heldout)).split(256)
-    named = np.concatenate([judge.decide(judge(heldout.stacks(part))) for part in parts])
-    return judge.compare(named, heldout.actions.numpy()) | {"transitions": float(len(named))}
+def _augment(stacks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mirror half of the stacks, soften some, and say which are mirrored, `(N,)`.
 
-
-def _augment(
-    stacks: Tensor, target: Tensor, axes: list[list[str]], generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Mirror half of the stacks (left becomes right) and soften some.
-
-    The softening is what a codec does to a frame: the judge must read motion, not sharpness.
+    The softening is what a codec does to a frame: motion is to be read, not sharpness.
     """
-    count = len(stacks)
-    draw = torch.rand(2, count, generator=generator)
+    draw = torch.rand(2, len(stacks), generator=generator)
     mirrored = draw[0] < 0.5
     stacks = torch.where(mirrored.view(-1, 1, 1, 1), stacks.flip(-1), stacks)
-    sideways = torch.tensor(["left" in axis[0] or "left" in axis[1] for axis in axes])
-    swapped = torch.tensor([0, 2, 1])[target]
-    target = torch.where(mirrored[:, None] & sideways, swapped, target)
     soft = functional.avg_pool2d(stacks, 3, 1, 1, count_include_pad=False)
     amount = (draw[1] - 0.5).clamp_min(0).mul(1.6).view(-1, 1, 1, 1)
     noise = 0.01 * torch.randn(stacks.shape, generator=generator)
-    return torch.lerp(stacks, soft, amount) + noise, target
+    return torch.lerp(stacks, soft, amount) + noise, mirrored

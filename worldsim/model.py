@@ -37,6 +37,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             `Canvas`.
         painter_width: Channels of the painter where a cell is one spot; half as many at each finer
             size. See `Painter`. 0: no painter, every frame is drawn by the transformer alone.
+        match_width: Channels by which the painter compares the last two frames, see `Matching`; 0:
+            it does not.
         plan_width: Values the painter is told about each cell.
         stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
             looked at pass through it. 0: none, they are seen through one matrix alone.
@@ -58,6 +60,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         patch: int = 2,
         cell: int = 1,
         painter_width: int = 96,
+        match_width: int = 0,
         plan_width: int = 32,
         stem_width: int = 0,
         split: bool = True,
@@ -73,7 +76,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if painter_width:
             sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
             widths = [painter_width // 2**k for k in reversed(range(sizes))]
-            self.painter = Painter(self.canvas, plan_width, width, widths)
+            self.painter = Painter(self.canvas, plan_width, width, widths, match_width)
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
@@ -153,7 +156,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         image = self._embed_frames(seen, past[:, :, 0], num_history)
         image = image + about.repeat_interleave(self.num_tokens, dim=1)
         positions = torch.cat(
-            [text_positions(text_time, text_index), frame_positions(frame_time, self.grid)], dim=1
+            [
+                text_positions(text_time, text_index, self.grid),
+                frame_positions(frame_time, self.grid),
+            ],
+            dim=1,
         )
         angles = rotary_angles(positions, head_dim=64)
         for layer, block in enumerate(self.blocks):

@@ -2,9 +2,9 @@
 
 The transformer says for every cell what is to happen; here it is done, close to the pixels. A
 learnt flow says for every spot of the next frame where it was in the last one, as the motion
-compensation of video codecs does. Nothing here knows of cameras, of depth or of actions. Sources:
-convolutions around a transformer, Transfusion (2408.11039); advection of pixels, Finn et al. 2016
-(1605.07157).
+compensation of video codecs does; how things moved up to now is found by `Matching` and may go
+on. Nothing here knows of cameras, of depth or of actions. Sources: convolutions around a
+transformer, Transfusion (2408.11039); advection of pixels, Finn et al. 2016 (1605.07157).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.canvas import Canvas
+from worldsim.matching import Matching
 
 DEGREE = 3  # of the polynomials in `Painter._sweep`
 MOOD = 64  # width of what is said to every layer about the frame as a whole
@@ -30,11 +31,14 @@ class Painter(nn.Module):
         plan: Values the transformer says about each cell.
         whole: Width of what it says about the whole frame.
         widths: Channels, from fine to coarse; each step halves the picture.
+        match_width: Channels by which the last two pictures are compared; 0: they are not.
     """
 
     fields: Tensor
 
-    def __init__(self, canvas: Canvas, plan: int, whole: int, widths: list[int]):
+    def __init__(
+        self, canvas: Canvas, plan: int, whole: int, widths: list[int], match_width: int = 0
+    ):
         super().__init__()
         values, fine = canvas.values * canvas.fold**2, widths[0]
         self.fold = canvas.fold
@@ -47,6 +51,8 @@ class Painter(nn.Module):
         self.after = nn.ModuleList(Residual(width) for width in widths)
         self.flow = nn.Conv2d(fine, 2, 3, padding=1)
         side = canvas.side // self.fold
+        self.match = Matching(values, side, match_width, fine) if match_width else None
+        self.keep = nn.Conv2d(fine, 1, 3, padding=1) if match_width else None  # of that motion
         middle = (torch.arange(side) + 0.5) * 2 / side - 1
         powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
         fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
@@ -55,8 +61,8 @@ class Painter(nn.Module):
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
         self.mend = Residual(fine + 8)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
-        for layer in (self.flow, self.sweep, self.draw):
-            for parameter in layer.parameters():
+        for layer in (self.flow, self.sweep, self.draw, self.keep):
+            for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
     def move(self, past: Tensor, plan: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,7 +79,11 @@ class Painter(nn.Module):
             and features for `mended`.
         """
         mood, skips = self.mood(whole), []
-        x = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold))
+        x, matched = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold)), None
+        if self.match:
+            now, before = F.pixel_unshuffle(past, self.fold).unbind(dim=1)
+            matched, told = self.match(now, before)
+            x = x + told
         for residual, down in zip(self.before, [None, *self.down], strict=True):
             x = residual(x if down is None else down(x), mood)
             skips.append(x)
@@ -81,6 +91,8 @@ class Painter(nn.Module):
         for k in reversed(range(len(self.up))):
             x = self.after[k](F.pixel_shuffle(self.up[k](x), 2) + skips[k], mood)
         flow = REACH * (self.flow(x) + self._sweep(whole))
+        if self.keep is not None and matched is not None:
+            flow = flow + self.fold * self.keep(x) * matched
         return advect(past[:, 0], flow), flow, x
 
     def mended(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.checkpoint import Checkpoint, RolloutConfig
 from worldsim.codec import to_float
 from worldsim.errors import WorldsimError
@@ -25,7 +26,6 @@ from worldsim.world import WorldSpec
 MOST_WORDS = 48  # tokens of a caption or an answer
 LANES = 24  # asked side by side
 Frames = Sequence[np.ndarray] | np.ndarray  # uint8 (B, H, W, 3)
-DEPTH_WORDS = 8  # distances along each side of a picture
 
 
 class Reader:
@@ -51,7 +51,7 @@ class Reader:
         self.size: int = self.codec.config.image_size
         # Frames stand as in training, where what is asked about has no more noise than history.
         self._config = RolloutConfig(
-            window=max(checkpoint.rollout.window, 2 * DEPTH_WORDS),
+            window=max(checkpoint.rollout.window, 2 * PARTS_SIDE),
             base_level=checkpoint.rollout.base_level,
         )
         self._rollout = self._make_rollout(1)
@@ -111,15 +111,15 @@ class Reader:
 
     @torch.inference_mode()
     def depth(self, frames: Frames) -> np.ndarray:
-        """Return how far things are, float32 ``(B, DEPTH_WORDS, DEPTH_WORDS)`` metres."""
+        """Return how far things are, float32 ``(B, PARTS_SIDE, PARTS_SIDE)`` metres."""
         found = [self._depths(part) for part in _parts([[frame] for frame in frames])]
-        return np.concatenate(found).reshape(-1, DEPTH_WORDS, DEPTH_WORDS)
+        return np.concatenate(found).reshape(-1, PARTS_SIDE, PARTS_SIDE)
 
     def _depths(self, frames: list[list[np.ndarray]]) -> np.ndarray:
-        """Return metres ``(B, DEPTH_WORDS ** 2)``, row by row."""
+        """Return metres ``(B, PARTS_SIDE ** 2)``, row by row."""
         ids = torch.tensor(self.tokenizer.depth_ids, device=self.network.device)
-        logits, steps = self._see(frames, [[self.tokenizer.mark(DEPTH)]]), []
-        for _ in range(DEPTH_WORDS**2):
+        logits, steps = self._see(frames, [[self.tokenizer.mark(DEPTH)]], place=PARTS), []
+        for _ in range(PARTS_SIDE**2):
             steps.append(logits[:, ids].argmax(dim=1))
             logits = self._go_on(ids[steps[-1]])
         return np.array(DEPTHS, np.float32)[torch.stack(steps, dim=1).cpu().numpy()]
@@ -155,6 +155,7 @@ class Reader:
         asked: list[list[int]],
         actions: Sequence[list[int]] = (),
         prompt: list[int] | None = None,
+        place: int = FIRST_WORD,
     ) -> Tensor:
         """Take frames in and ask; return the logits of the first word to say, ``(B, vocab)``.
 
@@ -163,6 +164,7 @@ class Reader:
             asked: For each lane, or for all.
             actions: Between the frames; all lanes did the same.
             prompt: Read by all before the first frame.
+            place: Where the first token that asks stands.
         """
         if len(frames) != len(self._lanes):
             self._rollout = self._make_rollout(len(frames))
@@ -178,8 +180,8 @@ class Reader:
             pixels = to_float(torch.from_numpy(pictures).to(self.network.device))
             self._rollout.commit(self._lanes, self.codec.encode(pixels))
         lengths = torch.tensor([len(ids) for ids in asked], device=self.network.device)
-        self._places = FIRST_WORD + lengths
-        return self._rollout.ask(self._lanes, asked)
+        self._places = place + lengths
+        return self._rollout.ask(self._lanes, asked, place)
 
     def _go_on(self, tokens: Tensor) -> Tensor:
         """Let one more token be said ``(B,)``; return the logits of the next, ``(B, vocab)``."""

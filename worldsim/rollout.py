@@ -83,14 +83,17 @@ class Rollout:
         """Read the words that lead to a frame which is already known."""
         self._read(lanes, self._step_words(lanes, words))
 
-    def ask(self, lanes: Tensor, asked: Sequence[list[int]]) -> Tensor:
+    def ask(self, lanes: Tensor, asked: Sequence[list[int]], place: int = FIRST_WORD) -> Tensor:
         """Ask after the newest frame; return the logits of the first word to say, (B, vocab).
 
         Args:
             lanes: ``(B,)``.
             asked: Token ids, one list a lane.
+            place: Where the first of them stands.
         """
         text = self._step_words(lanes, asked)
+        far = (place - FIRST_WORD) * (text.places >= FIRST_WORD)
+        text = text._replace(places=text.places + far)
         last = text.valid.sum(dim=1) - 1
         return self._read(lanes, text)[torch.arange(len(lanes)), last].float()
 

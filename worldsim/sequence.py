@@ -85,9 +85,10 @@ class Example:
         self.order += 1
         self.in_step = 0
 
-    def aside(self, asked: Seq[int], said: Seq[int], end: int) -> None:
+    def aside(self, asked: Seq[int], said: Seq[int], end: int, place: int = FIRST_WORD) -> None:
         """Write ·asked·said·end about the newest frame; what comes later does not see it."""
         in_step, time = self.in_step, self.frame_time[-1]
+        self.in_step = place
         self.branch = max(self.text_branch, default=0) + 1
         self.text(asked, time, learn=False)
         self.text([*said, end], time)
@@ -150,11 +151,14 @@ class Talk(NamedTuple):
         asked: Tokens: a mark of `text.TALK` and, after `ASK`, the question and `ANSWER`.
         said: Tokens of the answer.
         at: Step of the newest frame that is seen, from 0.
+        place: Where the first token stands; `attention.PARTS` for what is said of one part of the
+            picture after the other.
     """
 
     asked: list[int]
     said: list[int]
     at: int = 0
+    place: int = FIRST_WORD
 
 
 def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk]) -> Example:
@@ -166,9 +170,9 @@ def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk]) -> Example:
     for step, latents in enumerate(window.latents):
         example.frame(latents, step, tokenizer.frame)
         example.text([tokenizer.frame_end, window.answers[step]], time=step, learn=False)
-        for asked, said, at in talks:
+        for asked, said, at, place in talks:
             if at == step:
-                example.aside(asked, said, end)
+                example.aside(asked, said, end, place)
     return example
 
 

@@ -92,7 +92,7 @@ def write_dataset(path: Path, seeds: range, steps: int = 40) -> Dataset:
 
 
 class SlidingDream:
-    """A simulator of the sliding world that knows every place of a dataset.
+    """A simulator of the sliding world that knows every place of a dataset, and where it was.
 
     Args:
         dataset: Where its starts come from.
@@ -167,4 +167,5 @@ class SlidingDream:
         views = np.stack([place.view() for place in self.lanes])
         if self.noisy:
             views = np.random.default_rng(self.num_steps).integers(0, 256, views.shape, np.uint8)
+        self.places |= {v.tobytes(): p for v, p in zip(views, self.lanes, strict=True)}
         return torch.from_numpy(views)

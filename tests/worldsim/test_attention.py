@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from worldsim.attention import (
+    PARTS,
+    PARTS_SIDE,
     TeacherForcing,
     frame_positions,
     rotary_angles,
@@ -55,7 +57,7 @@ def test_who_sees_whom_in_training():
 
 
 def test_positions_are_time_row_column_and_text_counts_along_the_diagonal():
-    assert text_positions(torch.tensor([[4]]), torch.tensor([[2]])).tolist() == [[[4, 2, 2]]]
+    assert text_positions(torch.tensor([[4]]), torch.tensor([[2]]), 4).tolist() == [[[4, 2, 2]]]
     assert frame_positions(torch.tensor([[5, 6]]), 2).tolist() == [
         [[5, 0, 0], [5, 0, 1], [5, 1, 0], [5, 1, 1], [6, 0, 0], [6, 0, 1], [6, 1, 0], [6, 1, 1]]
     ]
@@ -80,3 +82,11 @@ def test_rotation_keeps_length_and_leaves_the_origin_alone():
     turned = rotate(x, *rotary_angles(places, 64))
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
     assert torch.equal(turned[:, 0], x[:, 0])
+
+
+def test_text_about_parts_of_the_picture_stands_where_they_are():
+    places = torch.tensor([[PARTS, PARTS + 1, PARTS + PARTS_SIDE, PARTS + PARTS_SIDE**2 - 1]])
+    found = text_positions(torch.full_like(places, 7), places, 4)
+    assert found.tolist() == [
+        [[7, -0.25, -0.25], [7, -0.25, 0.25], [7, 0.25, -0.25], [7, 3.25, 3.25]]
+    ]

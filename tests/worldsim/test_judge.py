@@ -8,8 +8,10 @@ import torch
 
 from tests.worldsim.sliding import SPEC, walk
 from worldsim.errors import WorldsimError
-from worldsim.judge import Judge, action_codes, axes_of, shrink
-from worldsim.judge_training import JudgeConfig, train_judge
+from worldsim.judge import Judge, action_codes, axes_of
+from worldsim.judge_training import JudgeConfig, train_judge, train_odometer
+from worldsim.odometer import Odometer
+from worldsim.watcher import shrink
 
 TINY = JudgeConfig(channels=8, num_steps=150, batch_size=48)
 
@@ -39,6 +41,37 @@ def test_the_judge_learns_to_name_actions_on_frames_it_has_not_seen(judge):
     named = judge.name(episode.frames[None])
     assert named.shape == (1, 41 - 4)
     assert (named[0] == episode.actions[2:-1]).mean() > 0.75
+
+
+@pytest.fixture(scope="module")
+def odometer() -> Odometer:
+    odometer = train_odometer(Walks(24), TINY)
+    assert odometer is not None
+    return odometer
+
+
+def test_the_odometer_learns_to_read_motion_off_frames_it_has_not_seen(odometer):
+    accuracy = odometer.accuracy
+    # Where a plane slides, which way is ahead cannot be seen; how far it turned can.
+    assert accuracy["degrees"] < 0.6 * accuracy["still_degrees"]
+    clip = walk(1000, 40)[0].frames[None]
+    there, back = odometer.read(clip)[0], odometer.read(clip[:, ::-1].copy())[0, ::-1]
+    assert there.shape == (41 - 4, 3)
+    assert (there * back).sum(axis=0)[2] < 0  # backwards it is the other way round
+
+
+def test_a_saved_odometer_is_the_same_odometer(odometer, tmp_path):
+    odometer.save(tmp_path)
+    again, frames = Odometer.load(tmp_path), walk(7, 30)[0].frames[None]
+    assert np.allclose(again.read(frames), odometer.read(frames), atol=1e-4)
+    assert again.accuracy == odometer.accuracy and Odometer.exists(tmp_path)
+    assert not Judge.exists(tmp_path)
+
+
+def test_without_poses_there_is_no_odometer():
+    walks = Walks(2)
+    walks.episodes[0].pose = None
+    assert train_odometer(walks, TINY) is None
 
 
 def test_a_saved_judge_is_the_same_judge(judge, tmp_path):

@@ -242,16 +242,18 @@ def make_talk(checkpoint):
     return to_batch([talk(window, tokenizer, talks)], checkpoint, rows=1)
 
 
-def test_every_answer_counts_the_same_however_long_and_frames_are_only_looked_at(
+def test_answers_count_as_the_root_of_their_length_and_frames_are_only_looked_at(
     checkpoint, objective
 ):
     batch = make_talk(checkpoint)
-    logits, means = objective.predict(batch)[0], []
+    logits, means, counts = objective.predict(batch)[0], [], []
     for branch in (1, 2):
         mine = (batch.text_branch == branch) & (batch.text_targets != IGNORE)
         assert mine.sum() > 1
         means.append(torch.nn.functional.cross_entropy(logits[mine], batch.text_targets[mine]))
-    assert torch.allclose(objective.answers(batch), torch.stack(means).mean(), atol=1e-5)
+        counts.append(mine.sum().sqrt())
+    weights = torch.stack(counts) / sum(counts)
+    assert torch.allclose(objective.answers(batch), weights @ torch.stack(means), atol=1e-5)
     other = batch._replace(noise=batch.noise + 1, levels=batch.levels * 0.5)
     assert objective.answers(other) == objective.answers(batch)
 

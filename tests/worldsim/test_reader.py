@@ -3,12 +3,13 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint, without_marks
+from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.codec import to_float
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
 from worldsim.pose_text import write_motion
-from worldsim.reader import DEPTH_WORDS, Reader
-from worldsim.sequence import Talk, Window, pack, talk
+from worldsim.reader import Reader
+from worldsim.sequence import FIRST_WORD, Talk, Window, pack, talk
 from worldsim.text import ANSWER, ASK, DEPTHS, END, INFER
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
@@ -41,8 +42,8 @@ def speaks(reader, *texts):
     return asked
 
 
-@pytest.mark.parametrize("num_frames", [1, 2])
-def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames):
+@pytest.mark.parametrize(("num_frames", "place"), [(1, FIRST_WORD), (2, FIRST_WORD), (1, PARTS)])
+def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames, place):
     """Same frames, same question, same words: the same logits for every word of the answer."""
     tokenizer, base = reader.tokenizer, reader._rollout.config.base_level
     said = tokenizer.encode("walk to the green torch")
@@ -50,7 +51,7 @@ def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames):
     latents = reader.codec.encode(to_float(torch.from_numpy(FRAMES[:num_frames])))
     answers = [tokenizer.reward_id(0.0)] * num_frames
     window = Window(latents.numpy(), [], [], [], answers)
-    talks = [Talk(asked, said[:2], num_frames - 1), Talk(asked, said, num_frames - 1)]
+    talks = [Talk(asked, words, num_frames - 1, place) for words in (said[:2], said)]
     rows, _ = pack([talk(window, tokenizer, talks)], 1, 40, num_frames, tokenizer.pad)
     frames, shape = torch.from_numpy(rows.latents), (1, num_frames)
     batch = Batch(
@@ -63,7 +64,7 @@ def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames):
     with torch.inference_mode():
         # a longer question beside it must not matter
         both = [list(FRAMES[:num_frames]), list(FRAMES[::-1][:num_frames])]
-        got = [reader._see(both, [asked, [*asked, *said]])[0]]
+        got = [reader._see(both, [asked, [*asked, *said]], place=place)[0]]
         weighed = reader._rollout.weigh(reader._lanes, said, reader._places)[0]
         got += [reader._go_on(torch.tensor([token, said[0]]))[0] for token in said]
     wanted = wanted[first : first + len(got)]
@@ -136,7 +137,7 @@ def test_what_to_do_is_the_likeliest_action_after_the_instruction_and_what_was_d
 
 def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):
     depth = reader.depth(FRAMES)
-    assert depth.shape == (2, DEPTH_WORDS, DEPTH_WORDS) and depth.dtype == np.float32
+    assert depth.shape == (2, PARTS_SIDE, PARTS_SIDE) and depth.dtype == np.float32
     assert set(depth.flatten().tolist()) <= set(np.float32(DEPTHS).tolist())
     reader.describe(FRAMES[1:])  # what was asked in between must not matter
     assert np.array_equal(reader.depth(FRAMES), depth)

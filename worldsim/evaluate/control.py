@@ -9,7 +9,11 @@ import torch
 
 from worldsim.evaluate.clips import Clips, Dreamer
 from worldsim.evaluate.video import shuffled_rows
-from worldsim.judge import AFTER, BEFORE, Judge
+from worldsim.judge import Judge
+from worldsim.odometer import MOTION, Odometer, errors
+from worldsim.watcher import AFTER, BEFORE
+
+GAIN_FROM = 0.25  # of the usual motion; where there is less, its share says nothing
 
 
 def name_future(judge: Judge, clips: Clips, future: np.ndarray, steps: int) -> np.ndarray:
@@ -52,6 +56,32 @@ def measure_control(judge: Judge, clips: Clips, dreamed: np.ndarray, steps: int)
         "by_step": [float(share) for share in (named["dreamed"] == true).mean(0)],
         "transitions": int(true.size),
     }
+
+
+def measure_motion(
+    odometer: Odometer, clips: Clips, dreamed: np.ndarray, steps: int
+) -> dict[str, Any]:
+    """Return how dreams move beside the real world, as the odometer reads both.
+
+    Returns:
+        ``off``: mean difference a step between what is read off dreamed and off real frames,
+        ``metres`` and ``degrees``; ``still``: the same for a dream in which nothing moves;
+        ``gain``: how much of the real motion dreams make, each way that there is any (1: just as
+        much; by least squares, so that what goes the wrong way counts against it).
+    """
+    steps = min(steps, dreamed.shape[1] + 1 - AFTER)
+    context = clips.frames[:, clips.context - 1 - BEFORE : clips.context]
+    real, dream = (
+        odometer.read(np.concatenate([context, future[:, : steps + AFTER - 1]], 1))
+        for future in (clips.future, dreamed)
+    )  # (N, steps, 3)
+    gain = {
+        name: float((dream[..., k] * real[..., k]).sum() / np.square(real[..., k]).sum())
+        for k, name in enumerate(MOTION)
+        if np.square(real[..., k]).mean() > (GAIN_FROM * float(odometer.scale[k])) ** 2
+    }
+    still = errors(np.zeros_like(real), real)
+    return {"off": errors(dream, real), "still": still, "gain": gain}
 
 
 def measure_shuffle_ratio(

@@ -27,9 +27,10 @@ def measure_memory(
 
     Returns:
         For each time of turning away, such as ``"1.0"`` seconds, and for ``circle``, LPIPS
-        between the return and the start: ``model``; ``elsewhere``, the returns of other places,
-        which is what a place that was forgotten has; ``codec``, the start through the codec. None
-        where one cannot turn on the spot.
+        between the return and the start: ``model``; ``shuffled``, the same where, half of the way,
+        all that was seen but the newest frame is exchanged for what was seen elsewhere;
+        ``elsewhere``, the returns of other places, which is what a place that was forgotten has;
+        ``codec``, the start through the codec. None where one cannot turn on the spot.
     """
     circle = circle_steps(dataset)
     if circle is None:
@@ -45,14 +46,28 @@ def measure_memory(
     drives["circle"] = [left] * circle
     for name, drive in drives.items():
         actions = np.tile(np.array(drive, np.int64), (len(clips), 1))
-        last = dream(simulator, clips, actions, seed=seed, desc=f"memory {name}")[:, -1]
+        seen = dream(simulator, clips, actions, seed=seed, desc=f"memory {name}")
+        half, last = len(drive) // 2, seen[:, -1]
+        strangers = _exchange(clips, seen[:, :half], actions[:, :half])
+        back = dream(simulator, strangers, actions[:, half:], seed=seed, desc=f"shuffled {name}")
         found[name] = {
             "model": _distance(lpips, last, starts),
+            "shuffled": _distance(lpips, back[:, -1], starts),
             "elsewhere": _distance(lpips, np.roll(last, 1, axis=0), starts),
             "codec": floor,
             "steps": len(drive),
         }
     return found
+
+
+def _exchange(clips: Clips, seen: np.ndarray, actions: np.ndarray) -> Clips:
+    """Return what was last seen and done, with all but the newest frame from another place."""
+    k = clips.context
+    frames = np.concatenate([clips.frames[:, :k], seen], axis=1)[:, -k:]
+    actions = np.concatenate([clips.actions[:, : k - 1], actions], axis=1)[:, -(k - 1) :]
+    mixed = np.roll(frames, 1, axis=0)
+    mixed[:, -1] = frames[:, -1]
+    return Clips(clips.spec, mixed, np.roll(actions, 1, axis=0), k)
 
 
 def circle_steps(dataset: Dataset, episodes: int = 20) -> int | None:

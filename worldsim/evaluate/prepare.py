@@ -11,7 +11,9 @@ from worldsim.errors import WorldsimError
 from worldsim.evaluate import index as indexing
 from worldsim.evaluate.clips import Clips, load_clips
 from worldsim.judge import Judge
-from worldsim.judge_training import JudgeConfig, train_judge
+from worldsim.judge_training import JudgeConfig, train_judge, train_odometer
+from worldsim.odometer import Odometer
+from worldsim.watcher import Watcher
 
 
 def find_windows(
@@ -60,24 +62,19 @@ def join(parts: list[Clips]) -> Clips:
     return Clips(parts[0].spec, frames, actions, parts[0].context)
 
 
-def find_judge(
+def find_judges(
     folder: Path,
     dataset: Dataset,
     train_data: str,
     index: indexing.EvalIndex,
     count: int,
     config: JudgeConfig,
-) -> Judge:
-    """Load the judge, or train it on real frames that nothing is measured on and keep it.
+) -> tuple[Judge, Odometer | None]:
+    """Load the judges, or train them on real frames that nothing is measured on and keep them.
 
-    It learns from `train_data`; without, from the episodes of `dataset` in which none of the
-    first `count` windows of a group lies.
+    They learn from `train_data`; without, from the episodes of `dataset` in which none of the
+    first `count` windows of a group lies. There is no odometer where there are no poses.
     """
-    if (folder / "judge.json").exists():
-        judge = Judge.load(folder)
-        if judge.spec.actions != dataset.spec.actions:
-            raise WorldsimError(f"the judge in {folder} knows other actions: remove it")
-        return judge
     source, indices = dataset, None
     if train_data:
         source = Dataset(train_data)
@@ -85,11 +82,19 @@ def find_judge(
         rows = [window for windows in index.groups.values() for window in windows[:count]]
         used = {(window.source, window.seed) for window in rows}
         indices = [i.index for i in dataset.episodes if (i.source, i.seed) not in used]
-        if len(indices) < 2:
-            raise WorldsimError(
-                f"no episodes of '{dataset.path}' are left for the judge to learn from: name the "
-                "model's training data with train_data="
-            )
-    judge = train_judge(source, config, indices)
-    judge.save(folder)
-    return judge
+    found: list[Watcher | None] = []
+    for kind, train in ((Judge, train_judge), (Odometer, train_odometer)):
+        watcher = kind.load(folder) if kind.exists(folder) else None
+        if watcher is None:
+            if indices is not None and len(indices) < 2:
+                raise WorldsimError(
+                    f"no episodes of '{dataset.path}' are left for the judge to learn from: name "
+                    "the model's training data with train_data="
+                )
+            watcher = train(source, config, indices)
+            if watcher is not None:
+                watcher.save(folder)
+        elif watcher.spec.actions != dataset.spec.actions:
+            raise WorldsimError(f"the {kind.kind} in {folder} knows other actions: remove it")
+        found.append(watcher)
+    return found[0], found[1]  # type: ignore[return-value]

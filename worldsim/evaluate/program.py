@@ -13,13 +13,13 @@ from worldsim.checkpoint import Checkpoint
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.evaluate.clips import Dreamer, dream
-from worldsim.evaluate.control import measure_control, measure_shuffle_ratio
+from worldsim.evaluate.control import measure_control, measure_motion, measure_shuffle_ratio
 from worldsim.evaluate.drift import measure_drift
 from worldsim.evaluate.imagining import measure_imagining
 from worldsim.evaluate.memory import measure_memory
 from worldsim.evaluate.new_pairs import load_strange, measure_new_pairs
 from worldsim.evaluate.options import PARTS, EvalConfig, check, one_world_each
-from worldsim.evaluate.prepare import find_judge, find_windows, join, load_groups
+from worldsim.evaluate.prepare import find_judges, find_windows, join, load_groups
 from worldsim.evaluate.reading import Answers, load_sights, measure_reading
 from worldsim.evaluate.report import Pictures, write_report
 from worldsim.evaluate.rewards import measure_rewards
@@ -86,10 +86,12 @@ class Evaluation:
         self.pictures = Pictures()
         if {"control", "sentences"} & set(cfg.parts):
             folder = Path(cfg.judge) if cfg.judge else dataset.path / "judge"
-            self.judge = find_judge(
+            self.judge, self.odometer = find_judges(
                 folder, dataset, cfg.train_data, index, cfg.num_windows, cfg.judge_config
             )
             self.world["judge"] = self.judge.accuracy
+            if self.odometer:
+                self.world["odometer"] = self.odometer.accuracy
         self.dreams: dict[str, np.ndarray] = {}
         if {"video", "fvd", "control"} & set(cfg.parts):
             for name, clips in self.groups.items():
@@ -144,6 +146,10 @@ class Evaluation:
         self.world["control"] = measure_control(
             self.judge, clips, np.concatenate(dreamed), self.cfg.control_steps
         )
+        if self.odometer:
+            self.world["motion"] = measure_motion(
+                self.odometer, clips, np.concatenate(dreamed), self.cfg.control_steps
+            )
 
     def _shuffle(self) -> None:
         ratio = measure_shuffle_ratio(self.simulator, self.clips, self.cfg.seed)

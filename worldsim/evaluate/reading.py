@@ -17,6 +17,7 @@ from worldsim.data import Dataset
 from worldsim.data.episode import Episode, Facts
 from worldsim.evaluate.clips import resize
 from worldsim.grammar import questions, words
+from worldsim.odometer import errors
 from worldsim.pose_text import motion
 from worldsim.reader import Frames
 from worldsim.world import WorldSpec
@@ -189,17 +190,9 @@ def _pose(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
     said = np.array([answer or (0.0, 0.0, 0.0) for answer in answers])
     true = np.array([sight.motion for sight in sights])
     return {
-        "model": _pose_errors(said, true),
-        "blind": _pose_errors(np.zeros_like(true), true),
+        "model": errors(said, true),
+        "blind": errors(np.zeros_like(true), true),
         "count": len(true),
-    }
-
-
-def _pose_errors(said: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    off = said - true
-    return {
-        "metres": float(np.hypot(off[:, 0], off[:, 1]).mean()),
-        "degrees": float(np.abs(off[:, 2]).mean()),
     }
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from worldsim.evaluate.clips import Clips, Dreamer, dream
 from worldsim.evaluate.control import name_future
-from worldsim.judge import AFTER, Judge
+from worldsim.judge import Judge
+from worldsim.watcher import AFTER
 
 KINDS = ("seen", "unseen")
 

@@ -37,6 +37,13 @@ def summary(result: dict[str, Any], world: str) -> str:
             f"control: judge {row['dreamed']:.3f} on dreamed, {row['real']:.3f} on real frames, "
             f"ratio {row['ratio']:.2f}"
         )
+    if "motion" in found:
+        row = found["motion"]
+        lines.append(
+            f"motion: {row['off']['metres']:.3f} m, {row['off']['degrees']:.2f} degrees a step off "
+            f"(still {row['still']['metres']:.3f}, {row['still']['degrees']:.2f}); of the real one "
+            + ", ".join(f"{name} {gain:.2f}" for name, gain in row["gain"].items())
+        )
     if "shuffle_ratio" in found:
         lines.append(f"loss with shuffled actions: {found['shuffle_ratio']:.2f} x")
     if "sentences" in found:
@@ -53,7 +60,8 @@ def summary(result: dict[str, Any], world: str) -> str:
         away = "after a full circle" if name == "circle" else f"{name} s away and back"
         lines.append(
             f"memory, {away}: LPIPS to the start {row['model']:.3f} "
-            f"(another place {row['elsewhere']:.3f}, codec {row['codec']:.3f})"
+            f"(history exchanged {row['shuffled']:.3f}, another place {row['elsewhere']:.3f}, "
+            f"codec {row['codec']:.3f})"
         )
     if "rewards" in found:
         row = found["rewards"]

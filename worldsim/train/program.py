@@ -34,6 +34,7 @@ class ModelConfig:
     patch: int = 2
     painter_width: int = 96
     plan_width: int = 32
+    match_width: int = 32
     stem_width: int = 32
     split: bool = True
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.data.episode import DEPTH_SIDE
 from worldsim.grammar import ask, describe
 from worldsim.pose_text import motion, write_motion
@@ -18,7 +19,6 @@ from worldsim.sequence import Example, Talk, simulate, talk
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, INFER, POSE, TextTokenizer
 from worldsim.train.latents import Track
 
-DEPTH_WORDS = 8  # distances along each side of the picture that are said
 DEPTH_SHARE = 0.25  # of clips are asked for depth, too
 
 
@@ -93,7 +93,7 @@ class Talks:
             return None
         ids = self.tokenizer.depth_ids
         said = [ids[word] for word in depth_words(track.depth[at]).flatten()]
-        return Talk([self.tokenizer.mark(DEPTH)], said)
+        return Talk([self.tokenizer.mark(DEPTH)], said, place=PARTS)
 
 
 def depth_words(depth: np.ndarray) -> np.ndarray:
@@ -103,8 +103,8 @@ def depth_words(depth: np.ndarray) -> np.ndarray:
         depth: uint16 ``(DEPTH_SIDE, DEPTH_SIDE)`` centimetres.
 
     Returns:
-        ``(DEPTH_WORDS, DEPTH_WORDS)`` numbers of distances.
+        ``(PARTS_SIDE, PARTS_SIDE)`` numbers of distances.
     """
-    part = DEPTH_SIDE // DEPTH_WORDS
-    metres = depth.reshape(DEPTH_WORDS, part, DEPTH_WORDS, part).mean(axis=(1, 3)) / 100
+    part = DEPTH_SIDE // PARTS_SIDE
+    metres = depth.reshape(PARTS_SIDE, part, PARTS_SIDE, part).mean(axis=(1, 3)) / 100
     return np.abs(np.log(metres)[..., None] - np.log(DEPTHS)).argmin(axis=-1)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,9 +44,26 @@ def test_who_remembers_comes_back_and_who_forgets_is_elsewhere(dataset, clips):
         # recorded frames have the grain of video; a circle ends a pixel beside its start
         assert row["model"] < (0.02 if name != "circle" else row["elsewhere"] / 2)
         assert row["elsewhere"] > 0.2 and row["codec"] == 0
+        assert row["shuffled"] == pytest.approx(
+            row["model"]
+        )  # a plane is known by its newest frame alone
     assert found["2.0"]["steps"] == 40
     lost = measure_memory(Forgetful(dataset), dataset, clips, pixels)
     assert lost["0.25"]["model"] > 0.2
+
+
+class Led(SlidingDream):
+    """Goes by the oldest frame that it is shown, not by the newest."""
+
+    def reset(self, starts, prompts=None, seeds=None):
+        oldest = [replace(start, frames=start.frames[:1], actions=[]) for start in starts]
+        return super().reset(oldest, prompts, seeds)
+
+
+def test_whoever_needs_what_was_seen_before_loses_the_way_without_it(dataset, clips):
+    still = replace(clips, frames=clips.frames[:, :1].repeat(8, axis=1))
+    found = measure_memory(Led(dataset), dataset, still, pixels)
+    assert found["0.25"]["model"] < 0.02 and found["0.25"]["shuffled"] > 0.2
 
 
 def test_where_turns_are_not_steady_or_poses_unknown_there_is_no_circle(tmp_path):

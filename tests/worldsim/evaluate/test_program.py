@@ -125,6 +125,9 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
     assert frames["model"] < 0.5 * frames["repeat_last"] and frames["frames"] == 72
     assert world["control"]["real"] > 0.7 and world["control"]["ratio"] > 0.9
     assert set(world["control"]["axes"]) == {"forward/back", "turn left/turn right"}
+    motion = world["motion"]
+    assert motion["off"]["degrees"] < 0.5 * motion["still"]["degrees"]
+    assert all(gain == pytest.approx(1, abs=0.25) for gain in motion["gain"].values())
     assert world["shuffle_ratio"] > 1.3
     assert world["sentences"]["seen"] > 0.7 and world["sentences"]["unseen"] > 0.7
     assert world["drift"]["inside"] > 0.6 and len(world["drift"]["over_time"]) == 10
@@ -138,6 +141,7 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
 def test_a_dream_deaf_to_the_keys_is_found_out(folder):
     world = _run(folder, ["control", "shuffle", "sentences"], deaf=True)["worlds"]["sliding"]
     assert world["control"]["ratio"] < 0.6
+    assert world["motion"]["gain"]["turn"] < 0.5
     assert world["shuffle_ratio"] == pytest.approx(1.0)
     assert world["sentences"]["unseen"] < 0.5
 
@@ -151,7 +155,8 @@ def test_a_dream_of_noise_is_found_out(folder):
 def test_the_judge_is_trained_once_and_kept(folder, monkeypatch):
     _run(folder, ["control"])
     assert (folder / "heldout" / "judge" / "judge.json").exists()
-    monkeypatch.setattr("worldsim.evaluate.prepare.train_judge", lambda *_: pytest.fail("again"))
+    for train in ("train_judge", "train_odometer"):
+        monkeypatch.setattr(f"worldsim.evaluate.prepare.{train}", lambda *_: pytest.fail("again"))
     _run(folder, ["control"])
 
 

@@ -1,67 +1,36 @@
-import json
 from dataclasses import replace
 from itertools import islice
 
-import numpy as np
 import pytest
 import torch
 
+from tests.worldsim.train.played import CONFIG, make_batches, make_tokenizer, same, words
 from worldsim.errors import WorldsimError
 from worldsim.sequence import PADDING
-from worldsim.text import TextTokenizer
-from worldsim.train.batches import CONTEXT, BatchConfig, Batches
-from worldsim.train.latents import Track
-
-CONFIG = BatchConfig(rows=4, window=5, text_length=60)
-LENGTHS = (4, 9, 3)  # steps of the episodes; the last is too short for a window
+from worldsim.train.batches import CONTEXT, Batches
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 384)
-
-
-def make(tokenizer, seed=0, prose=(), **changes):
-    """Latents are the number of the frame, so that windows can be recognised."""
-    total = sum(length + 1 for length in LENGTHS)
-    latents = np.arange(total, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
-    tracks, start = [], 0
-    for length in LENGTHS:
-        tracks.append(
-            Track(
-                start=start,
-                actions=[tokenizer.encode("forward")] * length,
-                sentences=[tokenizer.encode("go on")] * length,
-                stretch=[0] * length,
-                answers=[tokenizer.reward_id(0.0)] * (length + 1),
-                prompt=tokenizer.encode("a small maze"),
-            )
-        )
-        start += length + 1
-    config = replace(CONFIG, **changes)
-    return Batches(latents, tracks, tokenizer, config, seed, prose=prose)
-
-
-def same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    return make_tokenizer()
 
 
 def test_a_batch_depends_on_the_seed_and_the_step_alone(tokenizer):
-    one, two = make(tokenizer), make(tokenizer)
+    one, two = make_batches(tokenizer), make_batches(tokenizer)
     two(7)
     assert same(one(3), two(3))
     assert not same(one(3), one(4))
-    assert not same(one(3), make(tokenizer, seed=1)(3))
+    assert not same(one(3), make_batches(tokenizer, seed=1)(3))
 
 
 def test_a_resumed_run_sees_the_batches_it_would_have_seen(tokenizer):
-    batches = make(tokenizer, talk_rows=2)
+    batches = make_batches(tokenizer, talk_rows=2)
     for step, (play, talk) in zip(range(5, 8), islice(batches.from_step(5), 3), strict=True):
         assert same(play, batches(step)) and same(talk, batches.talk(step))
 
 
 def test_windows_come_from_everywhere_and_never_cross_an_episode(tokenizer):
-    batches, seen = make(tokenizer), set()
+    batches, seen = make_batches(tokenizer), set()
     for step in range(30):
         batch = batches(step)
         assert not (batch.frame_doc == PADDING).any()
@@ -72,7 +41,7 @@ def test_windows_come_from_everywhere_and_never_cross_an_episode(tokenizer):
 
 
 def test_noise_has_a_level_for_every_frame_and_history_never_none(tokenizer):
-    batches = make(tokenizer, history_level=0.3, base_level=0.02)
+    batches = make_batches(tokenizer, history_level=0.3, base_level=0.02)
     drawn = [batches(step) for step in range(50)]
     levels = torch.stack([batch.levels for batch in drawn])
     history = torch.stack([batch.history_levels for batch in drawn])
@@ -84,7 +53,7 @@ def test_noise_has_a_level_for_every_frame_and_history_never_none(tokenizer):
 
 
 def test_a_share_of_the_rows_follows_dreams_from_a_step_on(tokenizer):
-    batches = make(tokenizer, dream_share=0.5, dream_from=10, say_share=0.0)
+    batches = make_batches(tokenizer, dream_share=0.5, dream_from=10, say_share=0.0)
     assert not batches(9).depth.any()
     for step in range(10, 40):
         depth = batches(step).depth
@@ -94,7 +63,7 @@ def test_a_share_of_the_rows_follows_dreams_from_a_step_on(tokenizer):
 
 def test_a_row_shows_the_frames_that_its_dream_stands_for(tokenizer):
     """Frame by frame what is aimed at is what was recorded as deep in the lane."""
-    batches = make(tokenizer, dream_from=0, dream_depth=5, dream_every=4, say_share=0.0)
+    batches = make_batches(tokenizer, dream_from=0, dream_depth=5, dream_every=4, say_share=0.0)
     seen = set()
     for step in range(12):
         batch, lanes = batches(step), batches.lanes(step)
@@ -108,14 +77,14 @@ def test_a_row_shows_the_frames_that_its_dream_stands_for(tokenizer):
 
 
 def test_dreams_begin_at_the_same_places_for_as_many_steps_as_they_last(tokenizer):
-    batches = make(tokenizer, dream_every=4)
+    batches = make_batches(tokenizer, dream_every=4)
     places = [[(x.track.start, x.first) for x in batches.lanes(step)] for step in range(12)]
     assert places[0] == places[3] != places[4] == places[7] != places[8]
 
 
 def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
     """One of seven places sees the only left turn; weighed by rarity it has half of the draws."""
-    plain = make(tokenizer)
+    plain = make_batches(tokenizer)
     plain.tracks[1].actions[-1] = tokenizer.encode("turn left")
 
     def share(balance):
@@ -130,7 +99,7 @@ def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
 
 
 def of_two_worlds(tokenizer, **changes):
-    plain = make(tokenizer)
+    plain = make_batches(tokenizer)
     plain.tracks[0].world, plain.tracks[0].prompt = "there", tokenizer.encode("go on")
     config = replace(CONFIG, **changes)
     return Batches(plain.latents, plain.tracks, tokenizer, config, 0)
@@ -165,90 +134,8 @@ def test_a_window_is_prompted_with_the_sentence_about_its_own_place(tokenizer):
             assert words(batch, tokenizer, row).startswith(prompt)
 
 
-def test_rows_of_talk_show_short_clips_and_say_something_of_them(tokenizer):
-    batches = make(tokenizer, talk_rows=2)
-    for step in range(10):
-        batch = batches.talk(step)
-        assert batch.latents.shape[0] == 2 and not batch.depth.any()
-        for row in range(2):
-            docs = batch.frame_doc[row][batch.frame_doc[row] != PADDING].tolist()
-            assert len(docs) == 4 and all(docs.count(doc) == 2 for doc in docs)
-            assert (batch.text_ids[row] == tokenizer.mark("<infer>")).sum() == 2
-    assert not same(batches.talk(0), batches.talk(1))
-
-
-def test_without_rows_of_talk_or_anything_to_say_there_is_no_talk(tokenizer):
-    assert make(tokenizer).talk(0) is None
-    assert make(tokenizer, talk_rows=2, labelled_share=0.0).talk(0) is None
-
-
-def test_plain_text_stands_beside_the_clips_and_sees_none(tokenizer):
-    batches = make(tokenizer, talk_rows=3, prose_share=0.5, prose=["a small maze", "go on"])
-    found = set()
-    for step in range(5):
-        batch = batches.talk(step)
-        with_frames = set(batch.frame_doc.flatten().tolist())
-        alone = [d for d in set(batch.text_doc.flatten().tolist()) if d not in with_frames]
-        assert alone and len(with_frames) > 1
-        for doc in alone:
-            ids = batch.text_ids[batch.text_doc == doc].tolist()
-            assert ids[0] == tokenizer.begin
-            assert (batch.text_targets[batch.text_doc == doc][:-1] >= 0).all()
-            found.add(tokenizer.decode(ids))
-    assert found == {"a small maze", "go on"}
-
-
-@pytest.mark.parametrize("share", [-0.1, 0.6])
-def test_an_impossible_share_of_plain_text_is_named(tokenizer, share):
-    with pytest.raises(WorldsimError, match=f"batch.prose_share={share}"):
-        make(tokenizer, prose_share=share)
-
-
-def test_rows_of_captions_stand_last_and_each_caption_before_its_frame(tokenizer):
-    batches = make(tokenizer, imagine_share=0.5)
-    thing = {"name": "box", "colour": "red", "bearing": 0, "distance": 2.0}
-    for track in batches.tracks:
-        track.facts = [json.dumps({"things": [thing]})] * (len(track.actions) + 1)
-    batch = batches(0)
-    for row in (2, 3):
-        doc = int(batch.frame_doc[row, 0])
-        assert (batch.text_doc[row] == doc).sum() > 2
-        words = batch.text_order[row][batch.text_doc[row] == doc]
-        assert (words[:-2] < batch.frame_order[row, 0]).all()
-    assert (batch.frame_doc[:2] != PADDING).all()
-
-
-@pytest.mark.parametrize(("share", "known"), [(0.0, 0), (0.5, 1), (1.0, 2)])
-def test_of_episodes_without_labels_no_action_or_sentence_is_shown(tokenizer, share, known):
-    """Two of the episodes are long enough for a window."""
-    batches = make(tokenizer, labelled_share=share, say_share=0.5)
-    forward, go = tokenizer.encode("forward")[0], tokenizer.encode("go on")[0]
-    told = set()
-    for step in range(20):
-        batch = batches(step)
-        for row in range(3):
-            ids, first = batch.text_ids[row].tolist(), int(batch.latents[row, 0, 0, 0, 0])
-            if forward in ids or go in ids:
-                told.add(first >= LENGTHS[0] + 1)
-    assert len(told) == known
-
-
-@pytest.mark.parametrize(("plain", "expected"), [(0.0, 0), (1.0, 1), (0.25, 0.25), (None, 0.5)])
-def test_the_share_of_plain_video_is_what_it_is_told_to_be(tokenizer, plain, expected):
-    batches = make(tokenizer, labelled_share=0.5, plain_share=plain, dream_share=0.0)
-    rng = np.random.default_rng(0)
-    drawn = [batches._place(rng)[0].start in batches._labelled for _ in range(400)]
-    assert 1 - np.mean(drawn) == pytest.approx(expected, abs=0.08)
-
-
-@pytest.mark.parametrize("wrong", [{"plain_share": 1.5}, {"labelled_share": -0.1}])
-def test_shares_of_labels_and_plain_video_are_shares(tokenizer, wrong):
-    with pytest.raises(WorldsimError, match="use 0 to 1"):
-        make(tokenizer, **wrong)
-
-
 def test_what_nothing_leads_to_starts_from_every_level_of_noise(tokenizer):
-    batches = make(tokenizer, pure_share=1.0, dream_share=0.0)
+    batches = make_batches(tokenizer, pure_share=1.0, dream_share=0.0)
     levels, times = [], []
     for step in range(10):
         batch = batches(step)
@@ -258,60 +145,22 @@ def test_what_nothing_leads_to_starts_from_every_level_of_noise(tokenizer):
     assert (level[~first] >= 0.96).all() and (level[first] < 0.96).float().mean() > 0.5
 
 
-def test_more_labels_add_to_fewer():
-    tokenizer = TextTokenizer.train(["forward", "turn left", "a small maze", "go on"], 384)
-    few, many = (make(tokenizer, labelled_share=share)._labelled for share in (0.5, 1.0))
-    assert few < many
-
-
-def words(batch, tokenizer, row):
-    return tokenizer.decode(batch.text_ids[row].tolist())
-
-
-@pytest.mark.parametrize(
-    ("shares", "expected"),
-    [
-        ({"action_drop": 0.0}, "forward forward forward forward"),
-        ({"action_drop": 1.0}, ""),
-        ({"watch_share": 1.0}, ""),
-        ({"say_share": 1.0}, "go on"),
-        ({"follow_share": 1.0}, "go on forward forward forward forward"),
-        ({"prompt_share": 1.0, "action_drop": 1.0}, "a small maze"),
-    ],
-)
-def test_shares_decide_what_is_said(tokenizer, shares, expected):
-    none = {"say_share": 0.0, "watch_share": 0.0, "prompt_share": 0.0}
-    batch = make(tokenizer, **none | shares)(0)
-    for row in range(4):
-        assert words(batch, tokenizer, row) == expected
-
-
-def test_a_dropped_action_is_dropped_alone(tokenizer):
-    batches = make(tokenizer, say_share=0.0, watch_share=0.0, prompt_share=0.0, action_drop=0.5)
-    counts = [
-        words(batches(step), tokenizer, row).count("forward")
-        for step in range(20)
-        for row in range(4)
-    ]
-    assert {1, 2, 3} <= set(counts) and 1.5 < np.mean(counts) < 2.5
-
-
 def test_latents_can_be_looked_at_before_training(tokenizer):
-    latents = make(tokenizer).sample_latents(num=6)
+    latents = make_batches(tokenizer).sample_latents(num=6)
     assert latents.shape == (6, 5, 2, 2, 2) and latents.dtype == torch.float32
 
 
 def test_episodes_that_are_all_too_short_are_refused(tokenizer):
     with pytest.raises(WorldsimError, match="no episode has 12 frames.*lower batch.window"):
-        make(tokenizer, window=12)
+        make_batches(tokenizer, window=12)
 
 
 def test_dreams_shorter_than_a_row_are_refused(tokenizer):
-    make(tokenizer, window=5, dream_depth=1)
+    make_batches(tokenizer, window=5, dream_depth=1)
     with pytest.raises(WorldsimError, match="dream_depth=0 is less than.*window=5.*use 1 or more"):
-        make(tokenizer, window=5, dream_depth=0)
+        make_batches(tokenizer, window=5, dream_depth=0)
 
 
 def test_dreams_that_never_last_are_refused(tokenizer):
     with pytest.raises(WorldsimError, match="dream_every=0: use 1 or more"):
-        make(tokenizer, dream_every=0)
+        make_batches(tokenizer, dream_every=0)

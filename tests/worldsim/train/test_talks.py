@@ -3,11 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.data.episode import DEPTH_SIDE
 from worldsim.pose_text import write_motion
 from worldsim.text import DEPTHS, TALK, TextTokenizer
 from worldsim.train.latents import Track
-from worldsim.train.talks import DEPTH_WORDS, Talks, depth_words
+from worldsim.train.talks import Talks, depth_words
 
 BOX = {"name": "box", "colour": "red", "bearing": 2, "distance": 2.0}
 LATENTS = np.arange(6, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
@@ -91,7 +92,11 @@ def test_depth_is_said_row_by_row_in_distances_a_fifth_apart(tokenizer, track):
     example, branch = one(Talks(LATENTS, tokenizer, {}), "<depth>", track, 3)
     words = [tokenizer.depth_ids.index(token) for token in learnt(example, branch)[:-1]]
     assert words == depth_words(track.depth[3]).flatten().tolist()
-    part = track.depth[3].reshape(DEPTH_WORDS, 2, DEPTH_WORDS, 2).mean((1, 3)) / 100
+    places = [
+        p for p, b in zip(example.text_index, example.text_branch, strict=True) if b == branch
+    ]
+    assert places[: len(words)] == list(range(PARTS, PARTS + PARTS_SIDE**2))  # what says a word
+    part = track.depth[3].reshape(PARTS_SIDE, 2, PARTS_SIDE, 2).mean((1, 3)) / 100
     ratio = np.array(DEPTHS)[depth_words(track.depth[3])] / part
     assert (np.maximum(ratio, 1 / ratio) < 1.11).all()
 
