@@ -1,7 +1,7 @@
-"""Whether a place is still the same after looking away: turns there and back, and full circles.
+"""Whether a place is still the same after looking away: there and back again, and full circles.
 
-Turning on the spot changes nothing in a real world, so the way back ends where it began: the
-truth is the start itself, and its distance is 0. How far a turn goes is taken from the data.
+Turning on the spot, or walking a free way back, one ends where one began: the truth is the start
+itself, and its distance is 0. How far a turn goes and where a way is free is taken from the data.
 """
 
 from __future__ import annotations
@@ -12,52 +12,71 @@ import numpy as np
 import torch
 
 from worldsim.data import Dataset
-from worldsim.evaluate.clips import Clips, Dreamer, dream
+from worldsim.evaluate.clips import Clips, Dreamer, dream, load_clips
+from worldsim.evaluate.returns import AHEAD, LEFT, circle_steps, free_places, step_length
 from worldsim.metrics import LPIPS, as_images
 
-LEFT, RIGHT = "turn left", "turn right"
-SECONDS = (0.25, 0.5, 1.0, 2.0)  # of turning away, before turning back as long
-STEADY = 0.1  # turns that differ by more than this share make no circle
+RIGHT, BACK = "turn right", "back"
+SECONDS = (0.25, 0.5, 1.0, 2.0)  # of going away, before coming back as long
+FEWEST = 4  # places to walk from
 
 
 def measure_memory(
     simulator: Dreamer, dataset: Dataset, clips: Clips, lpips: LPIPS, seed: int = 0
 ) -> dict[str, Any] | None:
-    """Turn away and back in dreams and compare what is seen with where they began.
+    """Go away and come back in dreams and compare what is seen with where they began.
 
     Returns:
-        For each time of turning away, such as ``"1.0"`` seconds, and for ``circle``, LPIPS
-        between the return and the start: ``model``; ``shuffled``, the same where, half of the way,
-        all that was seen but the newest frame is exchanged for what was seen elsewhere;
-        ``elsewhere``, the returns of other places, which is what a place that was forgotten has;
-        ``codec``, the start through the codec. None where one cannot turn on the spot.
+        For each time of turning away, such as ``"1.0"`` seconds, for ``circle`` and, where the data
+        has places with a free way ahead, for ``"walk 1.0"``, LPIPS between the return and the
+        start: ``model``; ``shuffled``, the same where, half of the way, all that was seen but the
+        newest frame is exchanged for what was seen elsewhere; ``elsewhere``, the returns of other
+        places, which is what a place that was forgotten has; ``codec``, the start through the
+        codec. None where one cannot turn on the spot.
     """
-    circle = circle_steps(dataset)
+    circle, spec = circle_steps(dataset), clips.spec
     if circle is None:
         return None
-    starts = clips.frames[:, clips.context - 1]
-    floor = _distance(lpips, simulator.reconstruct(torch.from_numpy(starts)).numpy(), starts)
-    spec, found = clips.spec, dict[str, Any]()
     left, right = spec.action_index(LEFT), spec.action_index(RIGHT)
-    drives = {}
+    drives = {"circle": (clips, [left] * circle)}
+    stride, metres = step_length(dataset), dict[float, float]()
     for seconds in SECONDS:
         steps = round(seconds * spec.steps_per_second)
-        drives[str(seconds)] = [left] * steps + [right] * steps
-    drives["circle"] = [left] * circle
-    for name, drive in drives.items():
-        actions = np.tile(np.array(drive, np.int64), (len(clips), 1))
-        seen = dream(simulator, clips, actions, seed=seed, desc=f"memory {name}")
-        half, last = len(drive) // 2, seen[:, -1]
-        strangers = _exchange(clips, seen[:, :half], actions[:, :half])
-        back = dream(simulator, strangers, actions[:, half:], seed=seed, desc=f"shuffled {name}")
-        found[name] = {
-            "model": _distance(lpips, last, starts),
-            "shuffled": _distance(lpips, back[:, -1], starts),
-            "elsewhere": _distance(lpips, np.roll(last, 1, axis=0), starts),
-            "codec": floor,
-            "steps": len(drive),
-        }
-    return found
+        drives[str(seconds)] = clips, [left] * steps + [right] * steps
+        if stride:
+            metres[seconds] = steps * stride
+    for seconds, way in metres.items():
+        places = free_places(dataset, way, clips.context, len(clips))
+        if len(places) >= FEWEST:
+            steps = round(seconds * spec.steps_per_second)
+            drive = [spec.action_index(AHEAD)] * steps + [spec.action_index(BACK)] * steps
+            shown = load_clips(dataset, places, clips.context, 0, simulator.image_size)
+            drives[f"walk {seconds}"] = shown, drive
+    return {
+        name: _measure(simulator, shown, drive, lpips, seed, name)
+        for name, (shown, drive) in drives.items()
+    }
+
+
+def _measure(
+    simulator: Dreamer, clips: Clips, drive: list[int], lpips: LPIPS, seed: int, name: str
+) -> dict[str, Any]:
+    """Follow one drive from every clip."""
+    starts = clips.frames[:, clips.context - 1]
+    actions = np.tile(np.array(drive, np.int64), (len(clips), 1))
+    seen = dream(simulator, clips, actions, seed=seed, desc=f"memory {name}")
+    half, last = len(drive) // 2, seen[:, -1]
+    strangers = _exchange(clips, seen[:, :half], actions[:, :half])
+    back = dream(simulator, strangers, actions[:, half:], seed=seed, desc=f"shuffled {name}")
+    decoded = simulator.reconstruct(torch.from_numpy(np.ascontiguousarray(starts))).numpy()
+    return {
+        "model": _distance(lpips, last, starts),
+        "shuffled": _distance(lpips, back[:, -1], starts),
+        "elsewhere": _distance(lpips, np.roll(last, 1, axis=0), starts),
+        "codec": _distance(lpips, decoded, starts),
+        "steps": len(drive),
+        "starts": len(clips),
+    }
 
 
 def _exchange(clips: Clips, seen: np.ndarray, actions: np.ndarray) -> Clips:
@@ -68,24 +87,6 @@ def _exchange(clips: Clips, seen: np.ndarray, actions: np.ndarray) -> Clips:
     mixed = np.roll(frames, 1, axis=0)
     mixed[:, -1] = frames[:, -1]
     return Clips(clips.spec, mixed, np.roll(actions, 1, axis=0), k)
-
-
-def circle_steps(dataset: Dataset, episodes: int = 20) -> int | None:
-    """Return how many steps of turning left make a circle; None where turns are not steady."""
-    spec = dataset.spec
-    if LEFT not in spec.actions:
-        return None
-    left, turns = spec.action_index(LEFT), list[float]()
-    for index in np.linspace(0, len(dataset) - 1, min(episodes, len(dataset))).astype(int):
-        steps = dataset.load_steps(int(index))
-        if steps.pose is None:
-            return None
-        yaw = np.diff(steps.pose[:, 2])[np.asarray(steps.actions) == left]
-        turns += ((yaw + 180.0) % 360.0 - 180.0).tolist()
-    if not turns:
-        return None
-    low, middle, high = np.percentile(turns, (10, 50, 90))
-    return round(360 / middle) if middle > 0 and high - low <= STEADY * middle else None
 
 
 def _distance(lpips: LPIPS, frames: np.ndarray, others: np.ndarray) -> float:

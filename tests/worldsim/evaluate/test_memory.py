@@ -5,8 +5,10 @@ import pytest
 
 from tests.worldsim.sliding import SIZE, SPEC, SlidingDream, walk, write_dataset
 from worldsim.data import Dataset, DatasetWriter
+from worldsim.data.episode import DEPTH_SIDE
 from worldsim.evaluate.clips import Clips
-from worldsim.evaluate.memory import circle_steps, measure_memory
+from worldsim.evaluate.memory import measure_memory
+from worldsim.evaluate.returns import circle_steps, free_places, step_length
 
 
 def pixels(one, other):
@@ -75,3 +77,38 @@ def test_where_turns_are_not_steady_or_poses_unknown_there_is_no_circle(tmp_path
             episode.pose = episode.pose + noise if name == "shaky" else None
             writer.append(episode)
         assert circle_steps(Dataset(tmp_path / name)) is None
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """Ways along which one may walk for the first half."""
+    path = tmp_path_factory.mktemp("memory") / "straight"
+    with DatasetWriter(path, SPEC, SIZE) as writer:
+        for seed in range(5):
+            episode = walk(seed, 40)[0]
+            ahead = [("forward" in SPEC.actions[a]) * 0.1 for a in episode.actions]
+            episode.pose = np.zeros((41, 3), np.float32)
+            episode.pose[1:, 0] = np.cumsum(ahead)
+            episode.depth = np.full((41, DEPTH_SIDE, DEPTH_SIDE), 500, np.uint16)
+            episode.depth[20:] = 30
+            writer.append(episode)
+    return Dataset(path)
+
+
+def test_walks_begin_where_the_way_ahead_is_free(straight, dataset):
+    assert step_length(straight) == pytest.approx(0.1) and step_length(dataset) is None
+    places = free_places(straight, 2.0, context=4, count=50)
+    assert {place.start for place in places} == {3, 11, 19}
+    assert len({place.source for place in places[:5]}) > 1
+    assert len(free_places(straight, 2.0, context=4, count=7)) == 7
+    assert not free_places(straight, 4.5, context=4, count=7)
+    assert not free_places(dataset, 0.1, context=4, count=7)
+
+
+def test_who_walks_there_and_back_is_at_the_start(straight, clips, monkeypatch):
+    monkeypatch.setattr("worldsim.evaluate.memory.circle_steps", lambda _: 4)
+    here = [straight.load(k) for k in range(5)]
+    clips = replace(clips, frames=np.stack([episode.frames[:8] for episode in here]))
+    found = measure_memory(SlidingDream(straight), straight, clips, pixels)
+    assert {"walk 0.25", "walk 2.0"} <= found.keys() and found["walk 2.0"]["starts"] == len(clips)
+    assert found["walk 2.0"]["model"] < 0.02 < found["walk 2.0"]["elsewhere"]
