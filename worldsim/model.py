@@ -210,15 +210,16 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
         noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
-        moved, _, features = painter.move(pictures, plan, whole)
+        moved, new, features = painter.move(pictures, plan, whole)
         level = level.to(noisy.dtype).clamp(min=1e-3)
         prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
         guess = variance / prior * self.canvas.read(moved) + seen * noisy
         picture = self.canvas.draw(guess)
-        follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3)) > 0
-        mended = picture + painter.mended(moved, picture, features, whole, follows)
+        follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3), keepdim=True) > 0
+        new = torch.where(follows, new, 1.0)  # of a first frame everything is
+        mended = picture + painter.mended(moved, picture, features, whole, new)
         correction = self.canvas.read(mended) - guess
         velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
         return velocity.unflatten(0, (b, f)), moved.unflatten(0, (b, f))

@@ -21,6 +21,7 @@ from worldsim.matching import Matching
 DEGREE = 3  # of the polynomials in `Painter._sweep`
 MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
+EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
 
 
 class Painter(nn.Module):
@@ -75,8 +76,7 @@ class Painter(nn.Module):
             whole: ``(n, whole)``.
 
         Returns:
-            The picture moved, the flow ``(n, 2, H / fold, W / fold)`` in pixels right and down,
-            and features for `mended`.
+            The picture moved, how new every spot is, see `advect`, and features for `mended`.
         """
         mood, skips = self.mood(whole), []
         x, matched = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold)), None
@@ -93,22 +93,22 @@ class Painter(nn.Module):
         flow = REACH * (self.flow(x) + self._sweep(whole))
         if self.keep is not None and matched is not None:
             flow = flow + self.fold * self.keep(x) * matched
-        return advect(past[:, 0], flow), flow, x
+        return *advect(past[:, 0], flow), x
 
     def mended(
-        self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, follows: Tensor
+        self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, new: Tensor
     ) -> Tensor:
         """Return what is to be added to a guess of the frame, all pictures ``(n, v, H, W)``.
 
-        Where a frame `follows` another, ``(n,)``, it is detail alone, nothing on average over an
-        eighth of the picture each way: colours come by motion. A rollout would add up the smallest
-        leaning to a colour without end. A first frame has its colours from nowhere else.
+        It is detail alone, nothing on average over an eighth of the picture each way: colours come
+        by motion, a rollout would add up the smallest leaning to a colour without end. What is
+        `new`, 0 to 1, ``(n, 1, H, W)``, has its colours from nowhere else.
         """
         both = F.pixel_unshuffle(torch.cat([moved, guess], dim=1), self.fold)
         x = self.look_again(torch.cat([features, both], dim=1))
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
         coarse = smooth(drawn, max(1, drawn.shape[-1] // 8))
-        return drawn - coarse * follows[:, None, None, None].to(drawn.dtype)
+        return drawn - coarse * (1 - new)
 
     def _sweep(self, whole: Tensor) -> Tensor:
         """Return a smooth flow: polynomials of place, ``(n, whole)`` -> ``(n, 2, y, x)``.
@@ -146,8 +146,18 @@ def smooth(picture: Tensor, reach: int) -> Tensor:
     return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
 
 
-def advect(picture: Tensor, flow: Tensor) -> Tensor:
-    """Return a picture whose every spot shows what `flow` points at, (n, v, H, W)."""
+def advect(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Let every spot of a picture ``(n, v, H, W)`` show what `flow` points at.
+
+    Args:
+        picture: What is to be moved.
+        flow: ``(n, 2, y, x)`` pixels right and down.
+
+    Returns:
+        The picture moved, and ``(n, 1, H, W)`` how far past its edge each spot points, from 0 to 1
+        (`EDGE` pixels or more); that shows the edge. No gradient flows through the latter: nothing
+        is to look away in order to be painted.
+    """
     # In float32 whatever the network's type: sixteen bits cannot tell neighbouring pixels.
     height, width = picture.shape[-2:]
     shift = F.interpolate(flow.float(), (height, width), mode="bilinear", align_corners=False)
@@ -156,4 +166,6 @@ def advect(picture: Tensor, flow: Tensor) -> Tensor:
     where = torch.stack([columns * 2 / width - 1, rows * 2 / height - 1], dim=-1)
     # Bicubic: a picture moved a hundred times over must not melt.
     moved = F.grid_sample(picture.float(), where, "bicubic", "border", align_corners=False)
-    return moved.to(picture.dtype)
+    past = torch.stack([-columns, columns - width, -rows, rows - height]).amax(dim=0)
+    new = (past.detach() / EDGE).clamp(0, 1)[:, None]
+    return moved.to(picture.dtype), new.to(picture.dtype)

@@ -5,6 +5,10 @@ from tests.worldsim.pictures import pictures
 from worldsim.canvas import Canvas
 from worldsim.painter import Painter, advect, smooth
 
+NONE_NEW = torch.zeros(2, 1, 32, 32)
+NEW_ABOVE = torch.zeros(2, 1, 32, 32)
+NEW_ABOVE[:, :, :16] = 1
+
 
 def make_painter(seed=0):
     torch.manual_seed(seed)
@@ -21,21 +25,26 @@ def flow(right, down):
 
 
 def test_without_flow_nothing_changes():
-    torch.testing.assert_close(advect(pictures(), flow(0, 0)), pictures(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(advect(pictures(), flow(0, 0))[0], pictures(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("right", "down"), [(3, 0), (0, -5), (8, 8)])
 def test_a_flow_of_whole_pixels_is_a_shift_with_repeated_borders(right, down):
     rows = (torch.arange(32) + down).clamp(0, 31)
     columns = (torch.arange(32) + right).clamp(0, 31)
-    moved = advect(pictures(), flow(right, down))
+    moved, new = advect(pictures(), flow(right, down))
     torch.testing.assert_close(moved, pictures()[:, :, rows][..., columns], rtol=0, atol=1e-3)
+    # What comes from past the edge is new, softly so in the last two pixels.
+    past = ((torch.arange(32) + down)[:, None] % 32 != (torch.arange(32) + down)[:, None]) | (
+        (torch.arange(32) + right) % 32 != torch.arange(32) + right
+    )
+    assert ((new[:, 0] > 0) == past).all() and new.max() == 1
 
 
 def test_each_spot_follows_its_own_flow():
     left = flow(4, 0).clone()
     left[..., 8:] = 0
-    moved = advect(pictures(), left)
+    moved, _ = advect(pictures(), left)
     torch.testing.assert_close(moved[..., 18:], pictures()[..., 18:], rtol=0, atol=1e-3)
     assert (moved[..., :14] - pictures()[..., :14]).abs().max() > 0.1
 
@@ -45,7 +54,7 @@ def test_descending_the_error_finds_the_shift():
     shift = torch.zeros(2, requires_grad=True)
     optimizer = torch.optim.Adam([shift], lr=0.2)
     for _ in range(60):
-        moved = advect(pictures(), shift.view(1, 2, 1, 1).expand(2, 2, 16, 16))
+        moved, _ = advect(pictures(), shift.view(1, 2, 1, 1).expand(2, 2, 16, 16))
         loss = (moved - pictures().roll(-2, dims=-1)).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -56,32 +65,32 @@ def test_descending_the_error_finds_the_shift():
 def test_an_untrained_painter_leaves_the_picture_as_it_was():
     painter, given = make_painter(), pictures()
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
-    moved, found, features = painter.move(past(), plan, whole)
-    assert not found.any()
+    moved, new, features = painter.move(past(), plan, whole)
+    assert not new.any()
     torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
-    assert not painter.mended(moved, given, features, whole, torch.ones(2)).any()
+    assert not painter.mended(moved, given, features, whole, NONE_NEW).any()
 
 
-def test_only_a_first_frame_gets_its_colours_by_mending():
+def test_only_what_is_new_gets_its_colours_by_mending():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
     moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     with torch.no_grad():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())
-    added = painter.mended(moved, given, features, whole, torch.tensor([False, True]))
-    assert added[0].mean(dim=(1, 2)).abs().min() > 0.01
-    torch.testing.assert_close(added[1], torch.zeros_like(added[1]), rtol=0, atol=1e-5)
+    added = painter.mended(moved, given, features, whole, NEW_ABOVE)
+    assert added[:, :, :16].mean(dim=(2, 3)).abs().min() > 0.01
+    torch.testing.assert_close(added[:, :, 16:], torch.zeros(2, 3, 16, 32), rtol=0, atol=1e-5)
 
 
 def test_mending_adds_detail_and_no_colour():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
     moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     torch.nn.init.normal_(painter.draw.weight)
-    added = painter.mended(moved, given, features, whole, torch.ones(2))
+    added = painter.mended(moved, given, features, whole, NONE_NEW)
     assert smooth(added, 4).abs().mean() < 0.2 * added.abs().mean()
     torch.nn.init.zeros_(painter.draw.weight)
     with torch.no_grad():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())  # one value a colour
-    colour = painter.mended(moved, given, features, whole, torch.ones(2))
+    colour = painter.mended(moved, given, features, whole, NONE_NEW)
     torch.testing.assert_close(colour, torch.zeros_like(colour), rtol=0, atol=1e-5)
 
 
@@ -103,7 +112,7 @@ def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
 
     def paint(past, plan, whole):
         moved, _, features = painter.move(past, plan, whole)
-        return moved, painter.mended(moved, pictures(), features, whole, torch.ones(2))
+        return moved, painter.mended(moved, pictures(), features, whole, NONE_NEW)
 
     before = paint(past(), plan, whole)
     others = [x.clone() for x in (past(), past())]
@@ -135,6 +144,6 @@ def test_a_sweep_is_a_polynomial_of_the_place():
 def test_it_works_in_sixteen_bits():
     painter = make_painter().bfloat16()
     plan, whole = torch.randn(2, 5, 4, 4).bfloat16(), torch.randn(2, 7).bfloat16()
-    moved, _, features = painter.move(past().bfloat16(), plan, whole)
+    moved, new, features = painter.move(past().bfloat16(), plan, whole)
     assert moved.dtype == torch.bfloat16
-    assert painter.mended(moved, moved, features, whole, torch.ones(2)).isfinite().all()
+    assert painter.mended(moved, moved, features, whole, new).isfinite().all()
