@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HOME = 0.01  # of the way that a dreamed frame's mean colour goes back to the usual one
+HOME = 0.01  # of the way that a dreamed frame's mean colour goes back to where it began
 
 
 class Canvas(nn.Module):
@@ -53,16 +53,22 @@ class Canvas(nn.Module):
         inverse, blank = (x.to(picture.dtype) for x in (self.inverse, self.blank))
         return ((cells - blank) @ inverse).movedim(-1, 1)
 
-    def settle(self, latents: Tensor) -> Tensor:
+    def tint(self, latents: Tensor) -> Tensor:
+        """Return the mean colour of frames, (n, c, h, w) -> (n, v)."""
+        return self.draw(latents).mean(dim=(-2, -1))
+
+    def settle(self, latents: Tensor, home: Tensor | None = None) -> Tensor:
         """Bring a dreamed frame back to what frames are like, (n, c, h, w).
 
         Pixels that are too bright or too dark go back into [-1, 1], the mean colour `HOME` of the
-        way to that of all frames. A rollout shows its pictures to itself: nothing else would
-        ever bring them back, and an error of .003 a step is white after three hundred.
+        way to `home`, ``(n, v)``, that of the frame which the dream began with. A rollout shows its
+        pictures to itself: nothing else would ever bring them back, and an error of .003 a step is
+        white after three hundred.
         """
         if self.cell == 1:
             return latents
         picture = self.draw(latents)
-        usual = self.blank.view(self.values, -1).mean(dim=1)[:, None, None]
-        away = picture.mean(dim=(-2, -1), keepdim=True) - usual
-        return self.read((picture - HOME * away).clamp(-1, 1))
+        if home is not None:
+            away = picture.mean(dim=(-2, -1)) - home
+            picture = picture - HOME * away[:, :, None, None]
+        return self.read(picture.clamp(-1, 1))

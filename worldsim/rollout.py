@@ -64,6 +64,8 @@ class Rollout:
         # The newest frames, the last one first; the third is for `take_back`.
         self.past = torch.zeros(lanes, 3, *latent_shape, device=self.device)
         self.said = torch.zeros(lanes, size.width, device=self.device)  # the last words
+        # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
+        self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -71,7 +73,7 @@ class Rollout:
     def forget(self, lanes: Tensor) -> None:
         """Empty some lanes ``(B,)``."""
         self.ring.forget(lanes)
-        for state in (self.order, self.time, self.past, self.said):
+        for state in (self.order, self.time, self.past, self.said, self.home):
             state[lanes] = 0
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
@@ -148,7 +150,8 @@ class Rollout:
                 text = None
             return velocities
 
-        return self.network.canvas.settle(denoise(noise.to(self.device), velocity, levels))
+        home = None if words is None else self.home[lanes]
+        return self.network.canvas.settle(denoise(noise.to(self.device), velocity, levels), home)
 
     def commit(self, lanes: Tensor, latents: Tensor) -> Tensor:
         """Take finished frames in; return the logits of what the world answers, (B, vocab)."""
@@ -157,6 +160,8 @@ class Rollout:
         mark = self._pad([[self.tokenizer.frame_end]] * len(lanes), first=0)
         logits, _ = self._pass(lanes, mark, noisy, level, frame_first=True)
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
+        first = self.time[lanes] == 0
+        self.home[lanes[first]] = self.network.canvas.tint(latents[first])
         self.order[lanes] += 2
         self.time[lanes] += 1
         self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
@@ -180,7 +185,7 @@ class Rollout:
             value.copy_(saved)
 
     def _mine(self) -> tuple[Tensor, ...]:
-        return (self.order, self.time, self.answer, self.past, self.said)
+        return (self.order, self.time, self.answer, self.past, self.said, self.home)
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
         """Put the world's last answer before what is done next; the mark has place 0."""

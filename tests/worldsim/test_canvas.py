@@ -36,16 +36,20 @@ def test_pixels_out_of_range_are_brought_back():
 
 def test_one_frame_keeps_its_colours_but_a_hundredth():
     canvas, codec = make_canvas()
-    settled = canvas.draw(canvas.settle(codec.encode(pictures())))
+    latents = codec.encode(pictures())
+    home = canvas.tint(latents) + 1
+    settled = canvas.draw(canvas.settle(latents, home))
     torch.testing.assert_close(settled, pictures(), rtol=0, atol=0.02)
+    torch.testing.assert_close(canvas.draw(canvas.settle(latents)), pictures(), rtol=0, atol=0.01)
 
 
 def test_a_rollout_that_leans_to_white_does_not_arrive_there():
     canvas, codec = make_canvas()
-    latents, usual = codec.encode(pictures()), canvas.draw(torch.zeros(1, 192, 4, 4)).mean()
+    latents = codec.encode(pictures())
+    home = canvas.tint(latents)
     for _ in range(1000):
-        latents = canvas.settle(canvas.read(canvas.draw(latents) + 0.003))
-    assert 0.1 < canvas.draw(latents).mean() - usual < 0.35
+        latents = canvas.settle(canvas.read(canvas.draw(latents) + 0.003), home)
+    assert 0.1 < canvas.draw(latents).mean() - home.mean() < 0.35
 
 
 def test_latents_that_are_no_pixels_have_no_range():

@@ -114,3 +114,18 @@ def test_lanes_do_not_disturb_each_other(checkpoint):
             answer = rollout.commit(every, batch)
         answers.append(answer[0])
     torch.testing.assert_close(answers[0], answers[1], rtol=1e-4, atol=1e-5)
+
+
+def test_home_is_the_colour_that_each_lane_began_with(checkpoint):
+    canvas, shape = checkpoint.network.canvas, checkpoint.codec.latent_shape
+    memory = Rollout(checkpoint.network, checkpoint.tokenizer, checkpoint.rollout, 2, shape)
+    generator = torch.Generator().manual_seed(0)
+    begun, later = torch.randn(2, 2, *shape, generator=generator)
+    lanes, second = torch.arange(2), torch.tensor([1])
+    with torch.inference_mode():
+        for frames in (begun, later):
+            memory.commit(lanes, frames)
+        torch.testing.assert_close(memory.home, canvas.tint(begun))
+        memory.forget(second)
+        memory.commit(second, later[1:])
+        torch.testing.assert_close(memory.home, canvas.tint(torch.stack([begun[0], later[1]])))
