@@ -41,6 +41,19 @@ def test_a_flow_of_whole_pixels_is_a_shift_with_repeated_borders(right, down):
     assert ((new[:, 0] > 0) == past).all() and new.max() == 1
 
 
+@pytest.mark.parametrize("shift", [0.25, 0.5])
+def test_moved_a_hundred_times_a_picture_keeps_its_shapes_and_grows_no_waves(shift):
+    lengths = torch.tensor([3.0, 4, 6, 8, 12, 24])
+    waves = torch.cos(torch.arange(128) * 2 * torch.pi / lengths[:, None])
+    picture = waves[:, None, None].expand(-1, 1, 8, -1)
+    there = torch.tensor([shift, 0.0]).view(1, 2, 1, 1).expand(len(lengths), 2, 4, 64)
+    for step in range(100):
+        picture, _ = advect(picture, there if step % 2 else -there)
+    left = picture[:, 0, 4, 52:76].std(dim=-1) / waves[:, 52:76].std(dim=-1)
+    assert left.max() < 1.001
+    assert left[-1] > 0.9 and left[-2] > 0.7
+
+
 def test_each_spot_follows_its_own_flow():
     left = flow(4, 0).clone()
     left[..., 8:] = 0

@@ -43,6 +43,7 @@ def encode_video(path: Path, frames: np.ndarray, fps: float) -> None:
     rate = Fraction(fps).limit_denominator(1000)
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate, options=CODEC_OPTIONS)
+        stream.thread_count = 1  # several need not write the same bytes twice
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv444p"
         stream.codec_context.color_range = ColorRange.JPEG

@@ -1,7 +1,7 @@
 """Muon for the matrices, AdamW for the rest.
 
 `torch.optim.Muon` orthogonalises in bfloat16, which is emulated (fifty times slower) on CPUs
-without AVX-512 BF16; this one keeps the gradient's own type there. Otherwise the same rule,
+without AVX-512 BF16; this one computes in float32 there. Otherwise the same rule,
 including the `match_rms_adamw` rate. Source: Jordan et al. 2024; Moonlight (2502.16982).
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from worldsim.model import WorldTransformer
+from worldsim.precision import multiplies_bf16
 
 
 class Muon(Optimizer):
@@ -54,7 +55,7 @@ class Muon(Optimizer):
 def orthogonalise(gradient: Tensor, steps: int = 5) -> Tensor:
     """Return roughly U·Vᵀ of the gradient by Newton–Schulz iterations."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = gradient.bfloat16() if gradient.is_cuda else gradient.float()
+    x = gradient.bfloat16() if multiplies_bf16(gradient.device) else gradient.float()
     tall = x.shape[0] > x.shape[1]
     x = x.mT if tall else x
     x = x / (x.norm() + 1e-7)

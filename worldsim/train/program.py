@@ -53,7 +53,8 @@ class TrainConfig:
         codec_options: Arguments of the codec, such as ``codec_options={keep: 32}``.
         codec_from: Checkpoint folder to take a trained codec from.
         init_from: Checkpoint folder to take the transformer's first weights and the words from;
-            the sizes in `model` are then those of that checkpoint.
+            the sizes in `model` are then those of that checkpoint, but for `OPTIONAL` parts that it
+            lacks: they are added, untrained.
         num_steps: Denoising passes a frame, in play and in the dreams shown while training.
         num_starts: Start clips to put into the checkpoint.
     """
@@ -80,6 +81,7 @@ class TrainConfig:
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
+OPTIONAL = ("match_width", "stem_width")  # of a model; each says nothing before it is trained
 
 
 def train(config: TrainConfig) -> None:
@@ -188,13 +190,16 @@ def _tokenizer(config: TrainConfig, dataset: Collection, run: RunFolder) -> Text
 def _network(config: TrainConfig, codec: Codec, tokenizer: TextTokenizer) -> WorldTransformer:
     channels, side, _ = codec.latent_shape
     if config.init_from:
-        network = Checkpoint.load(config.init_from).network.requires_grad_(True).train()
-        size = network.config
+        trained = Checkpoint.load(config.init_from).network
+        size = trained.config
         if (size.latent_channels, size.latent_size) != (channels, side):
             raise WorldsimError(
                 f"the model in init_from={config.init_from} does not fit the codec's latents "
                 f"({channels}, {side}, {side}): add codec_from={config.init_from}"
             )
+        parts = {name: size[name] or getattr(config.model, name) for name in OPTIONAL}
+        network = WorldTransformer.from_config(dict(size) | parts)
+        network.load_state_dict(network.state_dict() | trained.state_dict())
         return network
     sizes = asdict(config.model) | {"vocab_size": len(tokenizer), "cell": codec.cell}
     try:

@@ -172,6 +172,22 @@ def test_a_run_can_begin_with_the_words_weights_and_codec_of_another(data, finis
     train(config)
 
 
+def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, tmp_path):
+    plain = make_config(data, tmp_path / "plain", steps=1)
+    plain.model.match_width = plain.model.stem_width = 0
+    train(plain)
+    config = make_config(data, tmp_path / "more", steps=1, rate=0.0, weight_decay=0.0)
+    config.init_from = config.codec_from = str(tmp_path / "plain" / "model")
+    train(config)
+    theirs, mine = (Checkpoint.load(tmp_path / x / "model").network for x in ("plain", "more"))
+    weights = dict(mine.state_dict())
+    shared = {name: weights.pop(name) for name in theirs.state_dict()}
+    assert same(shared, dict(theirs.state_dict()))
+    assert {name.split(".")[0] for name in weights} == {"painter", "stem"}
+    assert mine.config.match_width == config.model.match_width > 0
+    assert not mine.painter.keep.weight.any() and not mine.stem.out.weight.any()
+
+
 def change(config, **changes):
     """Set values by dotted names, with __ for the dot."""
     for path, value in changes.items():
