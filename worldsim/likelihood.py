@@ -58,8 +58,10 @@ def one_step_flow_loss(
     arrays += [torch.full(shape[:2], rollout.base_level)]
     arrays += [torch.from_numpy(rows.latents), *[torch.zeros(shape[:2], dtype=torch.long)] * 2]
     batch = Batch(*(x.to(network.device) for x in arrays))
-    shown = batch.latents.to(network.dtype)
-    batch = batch._replace(latents=shown, seen=shown)
+    shown, noise, grain = (
+        x.to(network.dtype) for x in (batch.latents, batch.noise, batch.history_noise)
+    )
+    batch = batch._replace(latents=shown, seen=shown, noise=noise, history_noise=grain)
     velocity = WorldObjective(network, ObjectiveConfig()).predict(batch)[1]
-    error = (velocity.float() - (batch.noise - batch.latents.float())).square()
+    error = (velocity.float() - (noise.float() - shown.float())).square()
     return float(error[:, 1:].mean())

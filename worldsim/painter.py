@@ -165,8 +165,8 @@ def advect(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     columns = torch.arange(width, device=flow.device) + 0.5 + shift[:, 0]
     rows = (torch.arange(height, device=flow.device) + 0.5)[:, None] + shift[:, 1]
     where = torch.stack([columns * 2 / width - 1, rows * 2 / height - 1], dim=-1)
-    # A picture is moved a hundred times over. Bilinear it would melt; torch's bicubic sharpens waves
-    # of six pixels a little each time, until there is nothing else. The two mixed do neither: their
+    # A picture is moved a hundred times over. Bilinear it would melt; torch's bicubic sharpens
+    # waves of six pixels each time, until there is nothing else. The two mixed do neither: their
     # second moments cancel at half a pixel, as those of Keys' cubic (1981) do everywhere.
     cubic, linear = (
         F.grid_sample(picture.float(), where, mode, "border", align_corners=False)

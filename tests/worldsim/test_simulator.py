@@ -227,6 +227,16 @@ def test_a_dream_in_half_precision_is_nearly_the_one_in_full():
         assert (full.int() - half.int()).abs().float().mean() < 5
 
 
+def test_surprise_in_half_precision_is_nearly_that_in_full():
+    losses = []
+    for dtype in (torch.float32, torch.bfloat16):
+        dream = simulator(dtype=dtype)
+        frames = torch.from_numpy(dream.starts[0].frames)[None]
+        noise = torch.Generator().manual_seed(0)
+        losses.append(dream.flow_loss(frames, [dream.starts[0].actions], noise))
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_more_denoising_steps_are_taken_where_asked():
     assert len(simulator().levels) == 3 and len(simulator(num_steps=5).levels) == 6
 
