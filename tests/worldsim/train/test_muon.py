@@ -19,7 +19,9 @@ def test_an_update_is_nearly_orthogonal_and_keeps_directions(shape):
 
 def test_an_update_does_not_depend_on_the_size_of_the_gradient():
     matrix = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(orthogonalise(matrix), orthogonalise(1000 * matrix))
+    one, other = orthogonalise(matrix), orthogonalise(1000 * matrix)
+    # Where products are of sixteen bits, up to their rounding.
+    torch.testing.assert_close(one, other, rtol=0, atol=0.05)
     assert not orthogonalise(torch.zeros(4, 4)).any()
 
 
