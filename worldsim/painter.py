@@ -168,9 +168,10 @@ def advect(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     # A picture is moved a hundred times over. Bilinear it would melt; torch's bicubic sharpens
     # waves of six pixels each time, until there is nothing else. The two mixed do neither: their
     # second moments cancel at half a pixel, as those of Keys' cubic (1981) do everywhere.
+    # Of what is not a number the cubic makes none, as it should; the bilinear one would crash.
     cubic, linear = (
-        F.grid_sample(picture.float(), where, mode, "border", align_corners=False)
-        for mode in ("bicubic", "bilinear")
+        F.grid_sample(picture.float(), to, mode, "border", align_corners=False)
+        for mode, to in (("bicubic", where), ("bilinear", where.nan_to_num()))
     )
     moved = (2 * cubic + linear) / 3
     past = torch.stack([-columns, columns - width, -rows, rows - height]).amax(dim=0)

@@ -54,6 +54,13 @@ def test_moved_a_hundred_times_a_picture_keeps_its_shapes_and_grows_no_waves(shi
     assert left[-1] > 0.9 and left[-2] > 0.7
 
 
+def test_a_flow_that_is_no_number_gives_none_and_does_not_crash():
+    broken = flow(torch.nan, 0).clone().requires_grad_()
+    moved, _ = advect(pictures(), broken)
+    moved.sum().backward()
+    assert not moved.isfinite().any()
+
+
 def test_each_spot_follows_its_own_flow():
     left = flow(4, 0).clone()
     left[..., 8:] = 0
