@@ -201,23 +201,23 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         known = (level - prior * (1 - level)) * frames - level * carry * expected
         return known / spread**2 - prior.sqrt() / spread * unit
 
-    def doubt(self, expected_levels: Tensor, more: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+    def doubt(self, expected_levels: Tensor, more: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return how much noisy expected frames say, and the variance that they leave.
 
         Args:
             expected_levels: ``(B, F)``.
-            more: Added to the logarithm of the odds of what `surprise` says of the whole channel,
-                ``(B, F, c, h, w)``.
+            more: Logarithm of how much more than what `surprise` says of the whole channel is not
+                known, ``(B, F, c, h, w)``.
 
         Returns:
-            The factor of the best linear guess and the variance that is left around it, both
+            The factor that takes their noise off and the variance that is left around that, both
             ``(B, F, c, 1, 1)`` or as `more`.
         """
         level, variance = _wide(expected_levels), self.variance.float()
-        surprise = torch.sigmoid(torch.logit(self.surprise.float(), eps=1e-3) + more)
-        known = (1 - surprise).sqrt() * (1 - level) * variance
-        carry = known / ((1 - level) ** 2 * variance + level**2)
-        return carry, variance - carry * known
+        clear = (1 - level) ** 2 * variance / ((1 - level) ** 2 * variance + level**2)
+        # What was moved is kept whole. The best linear guess would be a share of it: a blur.
+        left = self.surprise.float() * (more.clamp(-7, 3).exp() if more is not None else 1.0)
+        return clear / (1 - level).clamp(min=1e-6), variance * (left * clear + 1 - clear)
 
     @torch.no_grad()
     def measure_surprise(
@@ -233,13 +233,13 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         """
         wide, cells = _wide(follows), expected.shape[-2] * expected.shape[-1]
         count = (follows.sum() * cells).clamp(min=1)
-        product, one, two = (
-            (a.float() * b.float() * wide).sum(dim=(0, 1, 3, 4)) / count
-            for a, b in ((expected, clean), (expected, expected), (clean, clean))
+        off, whole = (
+            (x.float().square() * wide).sum(dim=(0, 1, 3, 4)) / count
+            for x in (clean - expected, clean)
         )
-        correlation = product / (one * two).clamp(min=1e-9).sqrt()
-        surprise = (1 - correlation.clamp(min=0).square()).clamp(0.02, 1)
-        for mine, now in ((self.surprise, surprise), (self.variance, two.clamp(min=1e-3))):
+        whole = whole.clamp(min=1e-3)
+        surprise = (off / whole).clamp(0.02, 2)
+        for mine, now in ((self.surprise, surprise), (self.variance, whole)):
             mine.lerp_(now[:, None, None].to(mine.dtype), rate)
 
     def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
-from worldsim.distances import apart
+from worldsim.distances import apart, style, tone
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
@@ -59,6 +59,9 @@ class ObjectiveConfig:
         pixel_weight: Of the mean absolute error of guessed pictures, in [-1, 1].
         perceptual_weight: Of their LPIPS. Squared error alone is least for a blur, and a rollout
             shows the blur to itself.
+        style_weight: Of their distance in style, see `distances.style`.
+        tone_weight: Of the mean absolute error of each row's mean colour and contrast. Perceptual
+            distance hardly sees either, and they drift.
         motion_weight: Of the mean absolute error of expected pictures, at four sizes: at the coarse
             ones a flow that is several pixels off still feels where to go.
         talk_weight: Of what is said when asked, in rows that are only looked at.
@@ -66,9 +69,11 @@ class ObjectiveConfig:
             mostly unknowable, and would drown what a short training is after.
     """
 
-    flow_weight: float = 0.3
+    flow_weight: float = 0.05
     pixel_weight: float = 0.5
     perceptual_weight: float = 1.0
+    style_weight: float = 0.05
+    tone_weight: float = 1.0
     motion_weight: float = 1.0
     talk_weight: float = 1.0
     first_weight: float = 0.1
@@ -77,8 +82,12 @@ class ObjectiveConfig:
 class Sight(Protocol):
     """What perceives pictures ``(n, 3, H, W)`` in [-1, 1]; `metrics.LPIPS` is one."""
 
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return the perceptual distance of pictures, (n,)."""
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return layers of features, ``(n, C, y, x)`` each."""
+        ...
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return the perceptual distance of features, (n,)."""
         ...
 
 
@@ -154,6 +163,7 @@ class WorldObjective(nn.Module):
             "text": 1.0, "talk": config.talk_weight,
             "flow": config.flow_weight, "motion": config.motion_weight,
             "pixel": config.pixel_weight, "perceptual": config.perceptual_weight,
+            "style": config.style_weight, "tone": config.tone_weight,
         }  # fmt: skip
         loss = sum((weights[name] * value for name, value in logs.items()), torch.zeros(()))
         logs = {"loss": loss} | logs
@@ -163,9 +173,16 @@ class WorldObjective(nn.Module):
         """Compare some of the guessed frames with real ones; all ``(B, F, ...)``."""
         guess, real, weight = (x[:, 1::EVERY] for x in (guess, real, weight))
         drawn, real = eye.draw(guess.flatten(0, 1)), real.flatten(0, 1)
-        pixel = (drawn - real).abs().mean(dim=(1, 2, 3)).view(weight.shape)
-        perceptual = eye.sight(drawn, real).view(weight.shape)
-        return {"pixel": _mean(pixel, weight), "perceptual": _mean(perceptual, weight)}
+        with torch.no_grad():
+            there = eye.sight.features(real)
+        seen = eye.sight.features(drawn)
+        found = {
+            "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)),
+            "perceptual": eye.sight.between(seen, there),
+            "style": style(seen, there),
+            "tone": tone(drawn, real),
+        }
+        return {name: _mean(x.view(weight.shape), weight) for name, x in found.items()}
 
     def answers(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of what is to be said; n words count as much as root n.

@@ -1,6 +1,22 @@
 import torch
 
-from worldsim.distances import apart
+from worldsim.distances import apart, style, tone
+
+
+def test_style_knows_rows_apart_but_not_places_in_them():
+    """Pictures turned along the horizon are alike; upside down or blurred they are not."""
+    picture = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(0))
+    assert style([picture], [picture.roll(3, dims=-1)]).max() < 1e-6
+    assert style([picture], [picture.flip(-2)]).min() > 0.1
+    flat = picture.mean(dim=-1, keepdim=True).expand_as(picture)
+    assert style([picture], [flat]).min() > 0.1
+
+
+def test_tone_sees_colour_and_contrast_of_rows_and_no_places_in_them():
+    picture = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert tone(picture, picture.roll(3, dims=-1)).max() < 1e-6
+    assert torch.allclose(tone(picture, picture + 0.5), torch.tensor(0.5))
+    assert tone(picture, 0.5 * picture).min() > 0.1
 
 
 def test_an_edge_is_the_worse_the_farther_it_is_off():

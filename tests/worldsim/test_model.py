@@ -6,7 +6,8 @@ from worldsim.model import WorldTransformer
 
 SIZES = {
     "vocab_size": 50, "width": 64, "depth": 2, "text_hidden": 32, "image_hidden": 48,
-    "latent_channels": 3, "latent_size": 4, "patch": 2, "image_size": 32, "mover_width": 32, "match_width": 8, "stem_width": 8,
+    "latent_channels": 3, "latent_size": 4, "patch": 2, "image_size": 32,
+    "mover_width": 32, "match_width": 8, "stem_width": 8,
 }  # fmt: skip
 
 
@@ -72,18 +73,32 @@ def test_text_and_frames_have_feed_forwards_of_their_own():
 @pytest.mark.parametrize("doubt", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("level", [0.02, 0.3, 0.9, 1.0])
 def test_an_untrained_network_says_the_best_guess_from_noisy_and_expected_frame(level, doubt):
-    """Frames of unit variance, expected ones that correlate with them, noise on both."""
-    network, correlation = WorldTransformer(**SIZES), 0.75**0.5
+    """The expected frame without its noise, then the clean one around it, of known variances."""
+    network = WorldTransformer(**SIZES)
     network.surprise.fill_(0.25)
+    network.variance.fill_(2.0)
     texts, (frames, expected, said, levels, doubts, *rest) = inputs()[:3], inputs()[3:]
     levels, doubts = torch.full_like(levels, level), torch.full_like(doubts, doubt)
     velocity = network(*texts, frames, expected, said, levels, doubts, *rest)[1]
-    # Linear regression of the clean frame on both, from the covariances of all three.
-    a, b, covariance = 1 - level, 1 - doubt, (1 - level) * (1 - doubt) * correlation
-    both = torch.tensor([[a**2 + level**2, covariance], [covariance, b**2 + doubt**2]])
-    weights = torch.linalg.solve(both, torch.tensor([a, b * correlation]))
-    best = weights[0] * frames + weights[1] * expected
+    clear = 2 * (1 - doubt) ** 2 / (2 * (1 - doubt) ** 2 + doubt**2)
+    mean = expected * clear / (1 - doubt) if doubt < 1 else 0 * expected
+    prior = 2 * (0.25 * clear + 1 - clear)
+    weight = prior * (1 - level) / (prior * (1 - level) ** 2 + level**2)
+    best = mean + weight * (frames - (1 - level) * mean)
     torch.testing.assert_close(frames - level * velocity, best, rtol=1e-4, atol=1e-4)
+
+
+def test_doubt_weighs_the_expected_frame_against_the_noisy_one():
+    distance = []
+    for doubt in (-7.0, 3.0):
+        network, given = WorldTransformer(**SIZES), list(inputs())
+        with torch.no_grad():
+            network.image_out.bias.unflatten(0, (2, -1))[1] = doubt
+        given[6:8] = torch.full((2, 2), 0.3), torch.zeros(2, 2)
+        guess = given[3] - 0.3 * network(*given)[1]
+        distance.append([(guess - x).abs().mean() for x in (given[4], given[3] / 0.7)])
+    (near, far), (later, nearer) = distance
+    assert near < 0.1 < far and nearer < 0.1 < later
 
 
 def test_what_is_said_counts_in_units_of_what_is_not_known():
@@ -106,8 +121,8 @@ def test_the_surprise_follows_what_expected_frames_leave_open():
     for _ in range(60):
         expected, news = torch.randn(2, 1, 200, 3, 4, 4, generator=generator)
         clean = 3 * (share * expected + (1 - share**2).sqrt() * news)
-        clean[:, 0], expected[:, 0] = 100.0, 0.0  # nothing was expected there
-        network.measure_surprise(2 * expected, clean, follows, rate=0.1)
+        clean[:, 0] = 100.0  # nothing was expected there
+        network.measure_surprise(3 * share * expected, clean, follows, rate=0.1)
     torch.testing.assert_close(network.surprise, 1 - share**2, rtol=0, atol=0.03)
     torch.testing.assert_close(network.variance, torch.full((3, 1, 1), 9.0), rtol=0.05, atol=0)
 

@@ -20,14 +20,19 @@ def objective(checkpoint):
     return make_objective(checkpoint)
 
 
-def slopes(a, b):
+class Slopes:
     """A sight for pictures too small for LPIPS."""
-    return (a.diff(dim=-1) - b.diff(dim=-1)).square().mean(dim=(1, 2, 3))
+
+    def features(self, images):
+        return [images, images.diff(dim=-1)]
+
+    def between(self, a, b):
+        return (a[1] - b[1]).square().mean(dim=(1, 2, 3))
 
 
 def make_objective(checkpoint, network=None, **config):
     codec, config = checkpoint.codec, ObjectiveConfig(**config)
-    eye = Eye(codec.decode, slopes)
+    eye = Eye(codec.decode, Slopes())
     return WorldObjective(network or checkpoint.network, config, codec.encode, eye).eval()
 
 
@@ -143,7 +148,8 @@ def test_examples_in_one_row_do_not_see_each_other(checkpoint, objective):
 def test_empty_slots_do_not_count(checkpoint, objective):
     batch = make_batch(checkpoint)
     loss, logs, _ = objective(batch)
-    assert set(logs) == {"loss", "flow", "text", "motion", "pixel", "perceptual"}
+    looks = {"pixel", "perceptual", "style", "tone"}
+    assert set(logs) == {"loss", "flow", "text", "motion", *looks}
     assert torch.isfinite(loss)
     empty = (batch.frame_doc == PADDING)[:, :, None, None, None]
     assert empty.any()
@@ -152,7 +158,8 @@ def test_empty_slots_do_not_count(checkpoint, objective):
 
 
 def test_the_loss_is_cross_entropy_plus_weighted_terms(checkpoint):
-    batch, names = make_batch(checkpoint), ("flow", "motion", "pixel", "perceptual")
+    batch = make_batch(checkpoint)
+    names = ("flow", "motion", "pixel", "perceptual", "style", "tone")
     config = {f"{name}_weight": k / 2 for k, name in enumerate(names, start=1)}
     loss, logs, _ = make_objective(checkpoint, **config)(batch)
     weighted = sum(k / 2 * logs[name] for k, name in enumerate(names, start=1))
@@ -163,7 +170,7 @@ def test_a_perfect_guess_looks_perfect(checkpoint, objective):
     clean, weight = make_batch(checkpoint).latents, torch.ones(1, 10)
     real = checkpoint.codec.decode(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
     looks = objective._look(objective.eye, clean, real, weight)
-    assert set(looks) == {"pixel", "perceptual"} and max(looks.values()) < 1e-6
+    assert set(looks) == {"pixel", "perceptual", "style", "tone"} and max(looks.values()) < 1e-6
     worse = objective._look(objective.eye, clean + 0.1, real, weight)
     assert min(worse.values()) > 1e-6
 

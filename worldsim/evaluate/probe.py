@@ -57,9 +57,7 @@ class ProbeConfig:
 
 
 class Scenes(NamedTuple):
-    """Clips, uint8 ``(n, FRAMES, H, W, 3)``, their latents ``(n, FRAMES, c, h, w)`` and, for each
-    token of the last frame, metres ``(n, N)``.
-    """
+    """Clips uint8 ``(n, FRAMES, H, W, 3)``, their latents, and metres ``(n, N)`` of each token."""
 
     pictures: Tensor
     latents: Tensor

@@ -1,8 +1,8 @@
 """The model's own guesses, shown to it as history while it learns.
 
-A rollout's history is never real, and what is slightly wrong at one step is its past at the next. So
-the same play is shown several times in a row, from the second time on with what was guessed of it
-the time before in the place of what really was. Sources: dataset aggregation (Ross et al. 2011,
+A rollout's history is never real, and what is slightly wrong at one step is its past at the next.
+So the same play is shown several times in a row, from the second time on with what was guessed of
+it the time before in the place of what really was. Sources: dataset aggregation (Ross et al. 2011,
 1011.0686), self-forcing (Huang et al. 2025, 2506.08009), of which this is one step at a time.
 """
 

@@ -93,16 +93,16 @@ def encode_dataset(dataset: Collection, codec: Codec, folder: Path, batch: int =
             for episode in _ahead(dataset):
                 for frames in torch.from_numpy(episode).split(batch):
                     with torch.autocast(device.type, torch.bfloat16, multiplies_bf16(device)):
-                        encoded = codec.encode(to_float(frames.to(device)))
+                        known = codec.encode(to_float(frames.to(device)))
                     pictures[at : at + len(frames)] = frames.numpy()
-                    latents[at : at + len(frames)] = encoded.float().cpu().numpy()
+                    latents[at : at + len(frames)] = known.float().cpu().numpy()
                     at += len(frames)
                     bar.update(len(frames))
         for store, written, path in zip((pictures, latents), partial, paths, strict=True):
             store.flush()
             written.rename(path)
-    pictures, latents = (_load(path, shape) for path, (shape, _) in zip(paths, kinds, strict=True))
-    return Store(latents, pictures)
+    shown, encoded = (_load(path, shape) for path, (shape, _) in zip(paths, kinds, strict=True))
+    return Store(encoded, shown)
 
 
 def _ahead(dataset: Collection) -> Iterator[np.ndarray]:
