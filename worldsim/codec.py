@@ -75,6 +75,17 @@ class ConvCodec(ModelMixin, ConfigMixin):
         side = self.config.image_size // (self.fold * 2 ** (len(self.config.widths) - 1))
         return self.config.latent_channels, side, side
 
+    @property
+    def cell(self) -> int:
+        """Pixels a latent cell stands for by matrix alone; 1, as this codec is not linear."""
+        return 1
+
+    def canvas(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return matrices and mean that change nothing; see `PatchCodec.canvas`."""
+        c = self.config.latent_channels
+        eye = torch.eye(c, device=self.device)
+        return eye, eye, torch.zeros(c, device=self.device)
+
     def encode(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, c, h, w), normalised."""
         return (self._encode(frames) - self.latents_mean) / self.latents_std
@@ -82,6 +93,10 @@ class ConvCodec(ModelMixin, ConfigMixin):
     def decode(self, latents: Tensor) -> Tensor:
         """(B, c, h, w), normalised -> (B, 3, H, W), about [-1, 1]."""
         return self._decode(latents * self.latents_std + self.latents_mean)
+
+    def sketch(self, latents: Tensor) -> Tensor:
+        """Decode; here nothing can be left out."""
+        return self.decode(latents)
 
     def loss(self, frames: Tensor, noise: Tensor, distance: Distance) -> tuple[Tensor, dict]:
         """Return the reconstruction loss on frames ``(B, 3, H, W)`` and detached logs.
@@ -159,6 +174,15 @@ class PatchCodec(ModelMixin, ConfigMixin):
         side = self.config.image_size // self.config.fold
         return self.config.keep, side, side
 
+    @property
+    def cell(self) -> int:
+        """Pixels along each side that a latent cell stands for by matrix alone."""
+        return self.config.fold
+
+    def canvas(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what draws a cell's pixels, ``(c, v)``, reads them, ``(v, c)``, and their mean."""
+        return self.scale[:, None] * self.basis.mT, self.basis / self.scale, self.mean
+
     def encode(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] -> (B, c, h, w)."""
         patches = F.pixel_unshuffle(frames, self.config.fold).movedim(1, -1)
@@ -166,11 +190,15 @@ class PatchCodec(ModelMixin, ConfigMixin):
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, c, h, w) -> (B, 3, H, W)."""
-        patches = (latents.movedim(1, -1) * self.scale) @ self.basis.mT + self.mean
-        frames = F.pixel_shuffle(patches.movedim(-1, 1), self.config.fold)
+        frames = self.sketch(latents)
         if self.retoucher is None:
             return frames
         return frames + F.pixel_shuffle(self.retoucher(F.pixel_unshuffle(frames, 2)), 2)
+
+    def sketch(self, latents: Tensor) -> Tensor:
+        """Decode by matrix alone, as pictures are compared while the transformer is trained."""
+        patches = (latents.movedim(1, -1) * self.scale) @ self.basis.mT + self.mean
+        return F.pixel_shuffle(patches.movedim(-1, 1), self.config.fold)
 
     def loss(self, frames: Tensor, noise: Tensor, distance: Distance) -> tuple[Tensor, dict]:
         """Return the loss of decoding slightly wrong latents; arguments as in `ConvCodec.loss`."""

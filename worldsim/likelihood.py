@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from worldsim.checkpoint import RolloutConfig
-from worldsim.codec import to_float
 from worldsim.model import WorldTransformer
-from worldsim.objective import Batch, Encode, ObjectiveConfig, WorldObjective
+from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
 from worldsim.sequence import Window, pack, simulate
 from worldsim.text import TextTokenizer
 
@@ -24,8 +23,7 @@ def one_step_flow_loss(
     network: WorldTransformer,
     tokenizer: TextTokenizer,
     rollout: RolloutConfig,
-    encode: Encode,
-    frames: Tensor,
+    latents: Tensor,
     actions: Sequence[Sequence[str]],
     generator: torch.Generator,
 ) -> float:
@@ -35,38 +33,35 @@ def one_step_flow_loss(
         network: The model.
         tokenizer: Its words.
         rollout: Its window and the noise on history.
-        encode: Of the model's codec.
-        frames: uint8 ``(B, T + 1, H, W, 3)``, real; T is less than the window.
+        latents: ``(B, T + 1, c, h, w)`` of real frames; T is less than the window.
         actions: T canonical words a row, the true ones or others.
         generator: Of noise and levels, on the CPU; levels are uniform in [0, 1].
     """
-    count, length = frames.shape[:2]
-    latents = encode(to_float(frames.flatten(0, 1))).float().unflatten(0, (count, length))
+    count, frames = latents.shape[:2]
     windows = [
         Window(
             latents=row.cpu().numpy(),
-            pictures=shown.cpu().numpy(),
             actions=[tokenizer.encode(word) for word in words],
             sentences=[[]] * len(words),
             stretch=[0] * len(words),
-            answers=[tokenizer.reward_id(0.0)] * length,
+            answers=[tokenizer.reward_id(0.0)] * frames,
         )
-        for row, shown, words in zip(latents, frames, actions, strict=True)
+        for row, words in zip(latents, actions, strict=True)
     ]
-    room = length * 12
+    room = frames * 12
     examples = [simulate(w, tokenizer, room, [True] * len(w.actions)) for w in windows]
-    rows, _ = pack(examples, count, room, length, tokenizer.pad)
+    rows, _ = pack(examples, count, room, frames, tokenizer.pad)
     arrays = [torch.from_numpy(np.ascontiguousarray(x)) for x in rows]
     shape = rows.latents.shape
     arrays += [torch.randn(shape, generator=generator) for _ in range(2)]
     arrays += [torch.rand(shape[:2], generator=generator)]
     arrays += [torch.full(shape[:2], rollout.base_level)]
-    arrays += [torch.from_numpy(x) for x in (rows.latents, rows.pictures)]
+    arrays += [torch.from_numpy(rows.latents), *[torch.zeros(shape[:2], dtype=torch.long)] * 2]
     batch = Batch(*(x.to(network.device) for x in arrays))
-    clean, noise, grain = (
+    shown, noise, grain = (
         x.to(network.dtype) for x in (batch.latents, batch.noise, batch.history_noise)
     )
-    batch = batch._replace(latents=clean, seen=clean, noise=noise, history_noise=grain)
-    velocity = WorldObjective(network, ObjectiveConfig(), encode).predict(batch)[1]
-    error = (velocity.float() - (noise.float() - clean.float())).square()
+    batch = batch._replace(latents=shown, seen=shown, noise=noise, history_noise=grain)
+    velocity = WorldObjective(network, ObjectiveConfig()).predict(batch)[1]
+    error = (velocity.float() - (noise.float() - shown.float())).square()
     return float(error[:, 1:].mean())

@@ -7,6 +7,8 @@ losses, samplers, caches or worlds. Method: Beyond Language Modeling (2603.03276
 
 from __future__ import annotations
 
+import math
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
@@ -14,7 +16,8 @@ from torch import Tensor, nn
 
 from worldsim.attention import Attend, frame_positions, rotary_angles, text_positions
 from worldsim.block import Block
-from worldsim.mover import Mover
+from worldsim.canvas import Canvas
+from worldsim.painter import Painter
 from worldsim.stem import Stem
 
 
@@ -30,18 +33,19 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: c of the codec.
         latent_size: h = w of the codec.
         patch: Latent cells per token along each side; ``(latent_size / patch)²`` tokens a frame.
-        image_size: H = W of a picture.
-        mover_width: Channels of the mover at its coarsest size, a multiple of 32, see `Mover`; 0:
-            none, and what is expected is that nothing moves.
-        match_width: Channels by which the mover compares the last two pictures, see `Matching`; 0:
+        cell: Pixels along each side of a latent cell where the codec is linear, else 1; see
+            `Canvas`.
+        painter_width: Channels of the painter where a cell is one spot; half as many at each finer
+            size. See `Painter`. 0: no painter, every frame is drawn by the transformer alone.
+        match_width: Channels by which the painter compares the last two frames, see `Matching`; 0:
             it does not.
+        plan_width: Values the painter is told about each cell.
         stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
             looked at pass through it. 0: none, they are seen through one matrix alone.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
     """
 
     surprise: Tensor
-    variance: Tensor
 
     @register_to_config
     def __init__(
@@ -54,44 +58,57 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         latent_channels: int = 16,
         latent_size: int = 8,
         patch: int = 2,
-        image_size: int = 64,
-        mover_width: int = 96,
-        match_width: int = 32,
+        cell: int = 1,
+        painter_width: int = 96,
+        match_width: int = 0,
+        plan_width: int = 32,
         stem_width: int = 0,
         split: bool = True,
     ):
         super().__init__()
-        fits = width % 64 == 0 and mover_width % 32 == 0 and stem_width % 8 == 0
-        if not fits or latent_size % patch:
-            raise ValueError(
-                f"{width=} {latent_size=} {patch=} {mover_width=} {stem_width=} do not fit together"
-            )
+        if width % 64 or latent_size % patch or stem_width % 8:
+            raise ValueError(f"{width=} {latent_size=} {patch=} {stem_width=} do not fit together")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
-        self.mover = Mover(image_size, width, mover_width, match_width) if mover_width else None
-        # Of clean frames, by latent channel: the variance, and the share of it that is not known
-        # where the frame before is; see `doubt`.
+        self.canvas = Canvas(latent_channels, latent_size, cell)
+        self.painter: Painter | None = None
+        if painter_width:
+            sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
+            widths = [painter_width // 2**k for k in reversed(range(sizes))]
+            self.painter = Painter(self.canvas, plan_width, width, widths, match_width)
+        # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
-        self.register_buffer("variance", torch.ones(latent_channels, 1, 1))
         self.words = nn.Embedding(vocab_size, width)
-        self.image_in = nn.Linear(3 * values, width)
-        self.stem = Stem(image_size, self.grid, stem_width, width) if stem_width else None
+        self.image_in = nn.Linear(2 * values, width)
+        self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
-        self.about = nn.Sequential(
-            nn.Linear(128 + width, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
         hidden = (text_hidden if split else 0, image_hidden)
         self.blocks = nn.ModuleList(Block(width, *hidden) for _ in range(depth))
         self.text_norm = nn.RMSNorm(width)
         self.image_norm = nn.RMSNorm(width)
         self.text_out = nn.Linear(width, vocab_size, bias=False)
-        self.image_out = nn.Linear(width, 2 * values)
+        drawn = patch * patch * (plan_width + 1) if painter_width else values
+        self.image_out = nn.Linear(width, drawn)
         nn.init.zeros_(self.image_out.weight)
         nn.init.zeros_(self.image_out.bias)
         nn.init.normal_(self.words.weight, std=0.02)
         nn.init.zeros_(self.text_out.weight)
+
+    @torch.no_grad()
+    def fit_surprise(self, latents: Tensor) -> None:
+        """Measure how far each channel is from its value in the frame before, at best linearly.
+
+        Args:
+            latents: ``(B, T, c, h, w)`` of recorded play.
+        """
+        before, after = latents[:, :-1], latents[:, 1:]
+        variance = latents.square().mean(dim=(0, 1, 3, 4))
+        carry = (before * after).mean(dim=(0, 1, 3, 4)) / variance.clamp(min=1e-9)
+        surprise = variance * (1 - carry.square())
+        self.surprise.copy_(surprise.clamp(min=1e-3)[:, None, None])
 
     @property
     def num_tokens(self) -> int:
@@ -104,14 +121,13 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         text_time: Tensor,
         text_index: Tensor,
         frames: Tensor,
-        expected: Tensor,
+        past: Tensor,
         said: Tensor,
         levels: Tensor,
-        expected_levels: Tensor,
         frame_time: Tensor,
         attend: Attend,
-        looked: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+        num_history: int = 0,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Run the network once.
 
         Args:
@@ -119,26 +135,26 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text_time: ``(B, L)`` step of every text token.
             text_index: ``(B, L)`` place of a token within the text of its step.
             frames: ``(B, F, c, h, w)`` latents, noisy to the degree `levels` says.
-            expected: ``(B, F, c, h, w)`` latents of the frames before, moved, see `move`; noisy,
-                too, and zeros where there is none before.
+            past: ``(B, F, 2, c, h, w)`` latents of the frame before and of the one before that,
+                zeros where there is none.
             said: ``(B, F, D)`` the last words before each frame, see `hear`.
             levels: ``(B, F)`` in [0, 1]; 0 is clean, 1 is pure noise.
-            expected_levels: ``(B, F)``, the same of what is expected; 1 where there is none.
             frame_time: ``(B, F)`` step of every frame.
             attend: What sees what; text first, then the frames' tokens.
-            looked: ``(B, H, N, D)`` of `look`: the first H frames are only looked at.
+            num_history: Frames at the front that are only looked at, H.
 
         Returns:
-            Logits ``(B, L, vocab)`` and velocities ``(B, F - H, c, h, w)``, noise minus clean.
+            Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
+            the pictures of the frames before, moved, ``(B, F - H, v, H, W)``; None where no
+            painter moves them.
         """
-        num_text, history = text_ids.shape[1], 0 if looked is None else looked.shape[1]
+        num_text = text_ids.shape[1]
         text = self.words(text_ids)
-        waves = [_waves(x).to(said.dtype) for x in (levels, expected_levels)]
-        about = self.about(torch.cat([*waves, self.said_norm(said)], dim=-1))  # (B, F, D)
-        image = self._embed(frames, expected, levels, expected_levels) + about[:, :, None]
-        if looked is not None:
-            image = torch.cat([image[:, :history] + looked, image[:, history:]], dim=1)
-        image = image.flatten(1, 2)
+        about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
+        about = self.about(about)  # (B, F, D)
+        seen = frames if self.painter else frames / _spread(levels).to(frames.dtype)
+        image = self._embed_frames(seen, past[:, :, 0], num_history)
+        image = image + about.repeat_interleave(self.num_tokens, dim=1)
         positions = torch.cat(
             [
                 text_positions(text_time, text_index, self.grid),
@@ -150,97 +166,63 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         for layer, block in enumerate(self.blocks):
             text, image = block(text, image, angles, layer, attend)
         logits = self.text_out(self.text_norm(text)) if num_text else text
-        if history == frames.shape[1]:
-            return logits, frames[:, history:]
-        said_of = self.image_out(self.image_norm(image[:, history * self.num_tokens :]))
-        drawn = (x[:, history:] for x in (frames, expected, levels, expected_levels))
-        return logits, self._velocity(said_of, *drawn)
+        if num_history == frames.shape[1]:
+            nothing = frames[:, num_history:]
+            return logits, nothing, nothing
+        image = self.image_norm(image[:, num_history * self.num_tokens :])
+        frames, past, levels, about = (x[:, num_history:] for x in (frames, past, levels, about))
+        if self.painter is None:
+            return logits, self._denoise(image, frames, levels), None
+        return logits, *self._draw(self.painter, image, frames, past, levels, about)
 
-    def move(self, pictures: Tensor, said: Tensor) -> Tensor:
-        """Guess pictures by moving the ones before; see `Mover`.
+    def _denoise(self, image: Tensor, frames: Tensor, levels: Tensor) -> Tensor:
+        """Return velocities ``(B, F, c, h, w)`` as the transformer alone says them.
 
-        Args:
-            pictures: ``(B, F, 2, 3, H, W)`` in [-1, 1], of the frame before each and of the one
-                before that.
-            said: ``(B, F, D)``.
-
-        Returns:
-            ``(B, F, 3, H, W)``.
+        What it says is of unit size at every level: the rest of the velocity follows from the
+        noisy frame, as in Karras et al. 2022 (EDM), for clean frames of unit variance.
         """
-        if self.mover is None:
-            return pictures[:, :, 0]
-        moved = self.mover(pictures.flatten(0, 1), said.flatten(0, 1))
-        return moved.unflatten(0, pictures.shape[:2])
+        said = self._unpatch(self.image_out(image), frames.shape[1]).view_as(frames)
+        spread = _spread(levels).to(frames.dtype)
+        known = (2 * levels[:, :, None, None, None].to(frames.dtype) - 1) / spread**2
+        return known * frames - said / spread
 
-    def look(self, pictures: Tensor) -> Tensor:
-        """Look at finished pictures ``(B, F, 2, 3, H, W)``, each beside the one before it.
+    def _draw(
+        self,
+        painter: Painter,
+        image: Tensor,
+        frames: Tensor,
+        past: Tensor,
+        levels: Tensor,
+        about: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Guess the clean frame and turn the guess into a velocity.
 
-        Returns:
-            What is added to their tokens, ``(B, F, N, D)``.
+        The noisy frame and the frame before, moved, are two measurements of the clean one;
+        weighing them by their precision is left to arithmetic, so that neither the noise nor
+        what has been seen already has to pass through the transformer. How far the moved frame
+        is to be doubted is for the network to say, cell by cell. This is the preconditioning of
+        Karras et al. 2022 (EDM) with the moved frame as a prior; what is left is mended.
         """
-        if self.stem is None:
-            return self.cells.new_zeros(*pictures.shape[:2], *self.cells.shape)
-        return self.stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
-
-    def _velocity(
-        self, said: Tensor, frames: Tensor, expected: Tensor, levels: Tensor, doubts: Tensor
-    ) -> Tensor:
-        """Return velocities ``(B, F, c, h, w)`` as the transformer says them.
-
-        What it says is of unit size at every level: the rest follows from the noisy frame and the
-        expected one, two measurements of the clean frame that are weighed by their precision. This
-        is the preconditioning of Karras et al. 2022 (EDM), with a mean that is not zero. How far
-        the expected frame is to be doubted is for the network to say, value by value: where it is
-        right, nothing of the noise may stay, and the noise need not pass through the network.
-        """
-        both = self._unpatch(said, frames.shape[1]).unflatten(0, frames.shape[:2])
-        unit, doubt = both.chunk(2, dim=2)
-        carry, prior = self.doubt(doubts, doubt)
-        carry, prior, level = (x.to(frames.dtype) for x in (carry, prior, _wide(levels)))
-        spread = (prior * (1 - level) ** 2 + level**2).sqrt()
-        known = (level - prior * (1 - level)) * frames - level * carry * expected
-        return known / spread**2 - prior.sqrt() / spread * unit
-
-    def doubt(self, expected_levels: Tensor, more: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return how much noisy expected frames say, and the variance that they leave.
-
-        Args:
-            expected_levels: ``(B, F)``.
-            more: Logarithm of how much more than what `surprise` says of the whole channel is not
-                known, ``(B, F, c, h, w)``.
-
-        Returns:
-            The factor that takes their noise off and the variance that is left around that, both
-            ``(B, F, c, 1, 1)`` or as `more`.
-        """
-        level, variance = _wide(expected_levels), self.variance.float()
-        clear = (1 - level) ** 2 * variance / ((1 - level) ** 2 * variance + level**2)
-        # What was moved is kept whole. The best linear guess would be a share of it: a blur.
-        left = self.surprise.float() * (more.clamp(-7, 3).exp() if more is not None else 1.0)
-        return clear / (1 - level).clamp(min=1e-6), variance * (left * clear + 1 - clear)
-
-    @torch.no_grad()
-    def measure_surprise(
-        self, expected: Tensor, clean: Tensor, follows: Tensor, rate: float
-    ) -> None:
-        """Let `surprise` and `variance` follow what frames are like, ``(B, F, c, h, w)``.
-
-        Args:
-            expected: Without noise.
-            clean: What came.
-            follows: ``(B, F)``, 1 where something was expected.
-            rate: Of the way that they go.
-        """
-        wide, cells = _wide(follows), expected.shape[-2] * expected.shape[-1]
-        count = (follows.sum() * cells).clamp(min=1)
-        off, whole = (
-            (x.float().square() * wide).sum(dim=(0, 1, 3, 4)) / count
-            for x in (clean - expected, clean)
+        b, f = frames.shape[:2]
+        plan, doubt = self._unpatch(self.image_out(image), f).split(
+            [self.config.plan_width, 1], dim=1
         )
-        whole = whole.clamp(min=1e-3)
-        surprise = (off / whole).clamp(0.02, 2)
-        for mine, now in ((self.surprise, surprise), (self.variance, whole)):
-            mine.lerp_(now[:, None, None].to(mine.dtype), rate)
+        whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
+        noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
+        pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
+        moved, new, features = painter.move(pictures, plan, whole)
+        level = level.to(noisy.dtype).clamp(min=1e-3)
+        prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
+        variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
+        seen = variance * (1 - level) / level**2
+        guess = variance / prior * self.canvas.read(moved) + seen * noisy
+        picture = self.canvas.draw(guess)
+        follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3), keepdim=True) > 0
+        new = torch.where(follows, new, 1.0)  # of a first frame everything is
+        mended = picture + painter.mended(moved, picture, features, whole, new)
+        correction = self.canvas.read(mended) - guess
+        velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
+        return velocity.unflatten(0, (b, f)), moved.unflatten(0, (b, f))
 
     def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:
         """Add up words, so that a frame need not search the text for what leads to it.
@@ -255,19 +237,19 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         words = self.words(text_ids)
         return heard.to(words.dtype) @ words
 
-    def _embed(self, frames: Tensor, expected: Tensor, levels: Tensor, doubts: Tensor) -> Tensor:
-        """Show frames, what was expected and how they differ, of unit size each; (B, F, N, D)."""
-        carry, prior = self.doubt(doubts)
-        level, dtype = _wide(levels), frames.dtype
-        spread = ((1 - level) ** 2 * self.variance.float() + level**2).sqrt()
-        new = frames - ((1 - level) * carry).to(dtype) * expected
-        new = new / (prior * (1 - level) ** 2 + level**2).sqrt().to(dtype)
-        sized = expected / self.variance.sqrt().to(dtype)
-        three = torch.cat([frames / spread.to(dtype), sized, new], dim=2)
-        b, f, c, h, w = three.shape
+    def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:
+        """(B, F, c, h, w) -> (B, F * N, D)."""
+        both = torch.cat([frames, previous], dim=2)
+        b, f, c, h, w = both.shape
         p, g = self.patch, self.grid
-        tokens = three.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
-        return self.image_in(tokens.reshape(b, f, g * g, c * p * p)) + self.cells
+        tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
+        tokens = self.image_in(tokens.reshape(b, f, g * g, c * p * p)) + self.cells
+        if self.stem and num_history:
+            pairs = torch.stack([frames, previous], dim=2)[:, :num_history]
+            pictures = self.canvas.draw(pairs.flatten(0, 2)).unflatten(0, (b * num_history, 2))
+            looked = self.stem(pictures).unflatten(0, (b, num_history))
+            tokens = torch.cat([tokens[:, :num_history] + looked, tokens[:, num_history:]], dim=1)
+        return tokens.flatten(1, 2)
 
     def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:
         """(B, F * N, values * p * p) -> (B * F, values, h, w)."""
@@ -276,9 +258,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         return tokens.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(0, 1)
 
 
-def _wide(values: Tensor) -> Tensor:
-    """(B, F) -> (B, F, 1, 1, 1)."""
-    return values[:, :, None, None, None]
+def _spread(levels: Tensor) -> Tensor:
+    """(B, F) noise levels -> (B, F, 1, 1, 1) standard deviations of noisy frames."""
+    return ((1 - levels) ** 2 + levels**2).sqrt()[:, :, None, None, None]
 
 
 def _waves(levels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""The one loss: cross-entropy on text, flow matching on frames, and how well frames are expected.
+"""The one loss: cross-entropy on text, flow matching and how it looks on frames.
 
-Knows a network, a batch and a codec; knows nothing of files, optimisers or rollouts.
+Knows a network, a batch and an eye; knows nothing of files, optimisers or rollouts.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
+from worldsim.critic import Critic
 from worldsim.distances import apart, style, tone
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
-PACE = 0.01  # of the way that `surprise` goes each update to what it is in the batch
-EVERY = 2  # of how many frames one is looked at
-Encode = Callable[[Tensor], Tensor]
-"""Pictures ``(n, 3, H, W)`` in [-1, 1] to clean latents ``(n, c, h, w)``."""
+DREAMS_ALONE = ("fake", "critic", "style", "tone")  # terms of frames that follow dreamed ones
 
 
 class Batch(NamedTuple):
@@ -38,7 +36,6 @@ class Batch(NamedTuple):
     text_doc: Tensor
     text_branch: Tensor
     latents: Tensor
-    pictures: Tensor  # (B, F, H, W, 3) uint8, what the latents are of
     frame_order: Tensor
     frame_time: Tensor
     frame_doc: Tensor
@@ -46,8 +43,9 @@ class Batch(NamedTuple):
     history_noise: Tensor  # (B, F, c, h, w)
     levels: Tensor  # (B, F)
     history_levels: Tensor  # (B, F)
-    seen: Tensor  # (B, F, c, h, w), frames as history shows them: as they were, or guessed
-    seen_pictures: Tensor  # (B, F, H, W, 3) uint8, the same
+    seen: Tensor  # (B, F, c, h, w), frames as history shows them: as they were, or dreamed
+    depth: Tensor  # (B, F), how many steps into a dream history is at a frame; 0 is as it was
+    lane: Tensor  # (B, F), the dream it follows, see `train.dreams`
 
 
 @dataclass
@@ -55,27 +53,33 @@ class ObjectiveConfig:
     """Weights of the loss.
 
     Attributes:
-        flow_weight: λ of DESIGN §2; 1·cross-entropy + λ·flow + the others.
-        pixel_weight: Of the mean absolute error of guessed pictures, in [-1, 1].
-        perceptual_weight: Of their LPIPS. Squared error alone is least for a blur, and a rollout
+        flow_weight: λ of DESIGN §2; 1·cross-entropy + λ·flow + the picture's weights.
+        pixel_weight: Of the mean absolute error of the guessed picture, in [-1, 1].
+        perceptual_weight: Of its LPIPS. Squared error alone is least for a blur, and a rollout
             shows the blur to itself.
-        style_weight: Of their distance in style, see `distances.style`.
-        tone_weight: Of the mean absolute error of each row's mean colour and contrast. Perceptual
-            distance hardly sees either, and they drift.
-        motion_weight: Of the mean absolute error of expected pictures, at four sizes: at the coarse
-            ones a flow that is several pixels off still feels where to go.
+        motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
+            the coarse ones a flow that is several pixels off still feels where to go.
+        critic_weight: Of looking real to a critic that learns beside the model.
+        style_weight: Of the distance in style, see `distances.style`; for frames that follow
+            dreamed ones.
+        tone_weight: Of the mean absolute error of each row's mean colour and contrast; for the same
+            frames. Perceptual distance hardly sees either, and they drift.
         talk_weight: Of what is said when asked, in rows that are only looked at.
+        trust: Steps into a dream after which the real frame counts half as what to aim at: the
+            dream may by then be right in its own way.
         first_weight: Weight of frames with none before them, beside 1 for the others. They are
             mostly unknowable, and would drown what a short training is after.
     """
 
-    flow_weight: float = 0.05
+    flow_weight: float = 0.03
     pixel_weight: float = 0.5
     perceptual_weight: float = 1.0
+    motion_weight: float = 0.3
+    critic_weight: float = 0.05
     style_weight: float = 0.05
     tone_weight: float = 1.0
-    motion_weight: float = 1.0
     talk_weight: float = 1.0
+    trust: float = 16.0
     first_weight: float = 0.1
 
 
@@ -93,106 +97,104 @@ class Sight(Protocol):
 
 @dataclass
 class Eye:
-    """How guessed latents are looked at in training; what it is made of stays as it is.
+    """How latents are looked at in training; what it is made of stays as it is.
 
     Attributes:
         draw: Latents ``(n, c, h, w)`` to pictures in [-1, 1].
         sight: What perceives them.
+        channels: Of each layer of its features.
     """
 
     draw: Callable[[Tensor], Tensor]
     sight: Sight
+    channels: tuple[int, ...]
 
 
 class WorldObjective(nn.Module):
-    """`forward(batch)` returns the loss, detached logs and guessed frames."""
+    """`forward(batch)` returns the loss and detached logs."""
 
-    def __init__(
-        self,
-        network: WorldTransformer,
-        config: ObjectiveConfig,
-        encode: Encode,
-        eye: Eye | None = None,
-    ):
-        """Keep the network, the owner of all weights.
+    def __init__(self, network: WorldTransformer, config: ObjectiveConfig, eye: Eye | None = None):
+        """Keep the network, the owner of all weights that last.
 
-        Without an eye the loss is that of text, flow and motion alone.
+        A network with a painter is trained with an eye on the pictures, one without needs none:
+        its loss is that of text and flow alone.
         """
         super().__init__()
         self.network = network
+        self.critic = Critic(eye.channels) if eye else None
         self.config = config
-        self.encode = encode
         self.eye = eye
 
-    def forward(
-        self, batch: Batch, asked: Batch | None = None
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Return loss, logs and what the frames were guessed to be.
+    def forward(self, batch: Batch, asked: Batch | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return loss and logs, ``"loss"`` and each of its terms unweighted.
 
         Args:
             batch: Play.
             asked: Clips that are only looked at.
-
-        Returns:
-            The loss, ``"loss"`` and each of its terms unweighted, and ``(B, F, c, h, w)``.
         """
         config = self.config
-        past = self._past(batch)
-        if self.training:
-            self.network.measure_surprise(past.expected, batch.latents, past.follows, PACE)
-        logits, velocity = self._predict(batch, past)
+        logits, velocity, moved = self.predict(batch)
         error = (velocity.float() - (batch.noise - batch.latents)).square().mean(dim=(2, 3, 4))
         text = F.cross_entropy(
             logits.float().flatten(0, 1), batch.text_targets.flatten(), ignore_index=IGNORE
         )
+        logs = {"flow": error}
+        if moved is not None:
+            guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
+            logs |= self._look(batch.latents, guess.float(), moved.float())
         weight = (batch.frame_doc != PADDING) * (
-            config.first_weight + (1 - config.first_weight) * past.follows
+            config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
-        motion = apart(past.moved.flatten(0, 1), past.pictures.flatten(0, 1)).view(error.shape)
-        logs = {
-            "text": text,
-            "flow": _mean(error, weight),
-            "motion": _mean(motion, past.follows),
+        depth = F.pad(batch.depth[:, :-1], (1, 0)) * _follows(batch)  # of the frame before
+        # These are for dreams of dreams alone: one step from real frames all looks real.
+        dreamed, weight = (depth > 0).float(), weight * 0.5 ** (depth / config.trust)
+        share = {name: dreamed if name in DREAMS_ALONE else weight for name in logs}
+        logs = {"text": text} | {
+            name: (value * share[name]).sum() / share[name].sum().clamp(min=1)
+            for name, value in logs.items()
         }
-        guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
-        if self.eye:
-            logs |= self._look(self.eye, guess.float(), past.pictures, weight)
         if asked is not None:
             logs["talk"] = self.answers(asked)
         weights = {
             "text": 1.0, "talk": config.talk_weight,
-            "flow": config.flow_weight, "motion": config.motion_weight,
-            "pixel": config.pixel_weight, "perceptual": config.perceptual_weight,
+            "flow": config.flow_weight, "pixel": config.pixel_weight,
+            "perceptual": config.perceptual_weight, "motion": config.motion_weight,
             "style": config.style_weight, "tone": config.tone_weight,
+            "fake": config.critic_weight, "critic": 1.0,
         }  # fmt: skip
         loss = sum((weights[name] * value for name, value in logs.items()), torch.zeros(()))
-        logs = {"loss": loss} | logs
-        return loss, {k: v.detach() for k, v in logs.items()}, guess.detach()
+        return loss, {"loss": loss.detach()} | {k: v.detach() for k, v in logs.items()}
 
-    def _look(self, eye: Eye, guess: Tensor, real: Tensor, weight: Tensor) -> dict[str, Tensor]:
-        """Compare some of the guessed frames with real ones; all ``(B, F, ...)``."""
-        guess, real, weight = (x[:, 1::EVERY] for x in (guess, real, weight))
-        drawn, real = eye.draw(guess.flatten(0, 1)), real.flatten(0, 1)
+    def _look(self, clean: Tensor, guess: Tensor, moved: Tensor) -> dict[str, Tensor]:
+        """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each."""
+        assert self.eye and self.critic, "an objective that trains needs an eye"
+        shape, sight = clean.shape[:2], self.eye.sight
         with torch.no_grad():
-            there = eye.sight.features(real)
-        seen = eye.sight.features(drawn)
-        found = {
-            "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)),
-            "perceptual": eye.sight.between(seen, there),
-            "style": style(seen, there),
-            "tone": tone(drawn, real),
+            real = self.eye.draw(clean.flatten(0, 1))
+            canvas = self.network.canvas.draw(clean.flatten(0, 1))
+            real_seen = sight.features(real)
+        drawn = self.eye.draw(guess.flatten(0, 1))
+        drawn_seen = sight.features(drawn)
+        fake, wrong = self.critic(real_seen, drawn_seen)
+        return {
+            "fake": fake.view(shape),
+            "critic": wrong.view(shape),
+            "style": style(drawn_seen, real_seen).view(shape),
+            "tone": tone(drawn, real).view(shape),
+            "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)).view(shape),
+            "perceptual": sight.between(drawn_seen, real_seen).view(shape),
+            "motion": apart(moved.flatten(0, 1), canvas).view(shape),
         }
-        return {name: _mean(x.view(weight.shape), weight) for name, x in found.items()}
 
     def answers(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of what is to be said; n words count as much as root n.
 
         Word by word, 64 of depth would drown two of an action; answer by answer it is nearly lost.
         """
-        past = self._past(batch)
-        logits, _ = self.network(
-            batch.text_ids, batch.text_time, batch.text_index, past.history, past.noisy, past.said,
-            batch.history_levels, past.levels, batch.frame_time, self._attend(batch), past.looked,
+        history, past, said, attend = self._seen(batch)
+        logits, *_ = self.network(
+            batch.text_ids, batch.text_time, batch.text_index, history, past, said,
+            batch.history_levels, batch.frame_time, attend, num_history=history.shape[1],
         )  # fmt: skip
         wrong = F.cross_entropy(
             logits.float().flatten(0, 1), batch.text_targets.flatten(),
@@ -203,75 +205,35 @@ class WorldObjective(nn.Module):
         of, words = names.unique(dim=1, return_inverse=True, return_counts=True)[1:]
         return (wrong[learnt] / words[of].sqrt()).sum() / words.sqrt().sum().clamp(min=1)
 
-    def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits ``(B, L, vocab)`` and velocities ``(B, F, c, h, w)``."""
-        return self._predict(batch, self._past(batch))
-
-    def _predict(self, batch: Batch, past: Past) -> tuple[Tensor, Tensor]:
-        """Return logits ``(B, L, vocab)`` and velocities: history first, then noisy copies."""
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and moved pictures."""
+        history, past, said, attend = self._seen(batch)
         noisy = mix(batch.latents, batch.noise, batch.levels)
         return self.network(
             batch.text_ids,
             batch.text_time,
             batch.text_index,
-            torch.cat([past.history, noisy], dim=1),
-            torch.cat([past.noisy, past.noisy], dim=1),
-            torch.cat([past.said, past.said], dim=1),
+            torch.cat([history, noisy], dim=1),
+            torch.cat([past, past], dim=1),
+            torch.cat([said, said], dim=1),
             torch.cat([batch.history_levels, batch.levels], dim=1),
-            torch.cat([past.levels, past.levels], dim=1),
             torch.cat([batch.frame_time, batch.frame_time], dim=1),
-            self._attend(batch),
-            past.looked,
+            attend,
+            num_history=noisy.shape[1],
         )
 
-    def _past(self, batch: Batch) -> Past:
-        """Work out what leads to every frame."""
-        follows = _follows(batch)
-        pictures, seen = (
-            x.movedim(-1, 2).to(batch.latents.dtype) / 127.5 - 1
-            for x in (batch.pictures, batch.seen_pictures)
-        )
-        before = _shift(seen) * _wide(follows)
-        two = torch.stack([before, _shift(before) * _wide(follows)], dim=2)
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, TeacherForcing]:
+        """Return history, the frames before each, the words before each, and what sees what."""
+        follows, seen = _wide(_follows(batch)), batch.seen
+        history = mix(seen, batch.history_noise, batch.history_levels)
+        before = _shift(seen) * follows
+        past = torch.stack([before, _shift(before) * follows], dim=2)
         said = self.network.hear(batch.text_ids, _heard(batch))
-        moved = self.network.move(two, said)
-        with torch.no_grad():
-            expected = self.encode(moved.flatten(0, 1).float()).to(batch.latents.dtype)
-            expected = expected.unflatten(0, follows.shape) * _wide(follows)
-        # Noise falls on what is expected as on the history that it comes from, see `Rollout`.
-        levels = F.pad(batch.history_levels[:, :-1], (1, 0))
-        noisy = mix(expected, _shift(batch.history_noise), levels) * _wide(follows)
-        return Past(
-            follows=follows, pictures=pictures, moved=moved, expected=expected, noisy=noisy,
-            levels=torch.where(follows > 0, levels, 1.0), said=said,
-            history=mix(batch.seen, batch.history_noise, batch.history_levels),
-            looked=self.network.look(torch.stack([seen, before], dim=2)),
-        )  # fmt: skip
-
-    def _attend(self, batch: Batch) -> TeacherForcing:
-        return TeacherForcing(
+        attend = TeacherForcing(
             batch.text_order, batch.text_doc, batch.text_branch,
             batch.frame_order, batch.frame_doc, self.network.num_tokens,
         )  # fmt: skip
-
-
-class Past(NamedTuple):
-    """What leads to the frames of a batch, all ``(B, F, ...)``."""
-
-    follows: Tensor  # 1 where a frame comes one step after its left neighbour
-    pictures: Tensor  # the frames themselves, in [-1, 1]
-    moved: Tensor  # pictures of the frames before, moved
-    expected: Tensor  # their latents
-    noisy: Tensor  # the same with noise
-    levels: Tensor  # of that noise
-    said: Tensor
-    history: Tensor  # the frames' own latents with noise, as later ones see them
-    looked: Tensor
-
-
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Average values by weight, both ``(B, F)``."""
-    return (values * weight).sum() / weight.sum().clamp(min=1)
+        return history, past, said, attend
 
 
 def mix(clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:

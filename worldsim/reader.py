@@ -178,7 +178,7 @@ class Reader:
                 did = actions[k - 1] if actions else []
                 self._rollout.read_step(self._lanes, [did] * len(frames))
             pixels = to_float(torch.from_numpy(pictures).to(self.network.device))
-            self._rollout.commit(self._lanes, self.codec.encode(pixels), pixels)
+            self._rollout.commit(self._lanes, self.codec.encode(pixels))
         lengths = torch.tensor([len(ids) for ids in asked], device=self.network.device)
         self._places = place + lengths
         return self._rollout.ask(self._lanes, asked, place)
@@ -207,7 +207,8 @@ class Reader:
 
     def _make_rollout(self, lanes: int) -> Rollout:
         self._lanes = torch.arange(lanes, device=self.network.device)
-        return Rollout(self.network, self.tokenizer, self._config, lanes, self.codec)
+        shape = self.codec.latent_shape
+        return Rollout(self.network, self.tokenizer, self._config, lanes, shape)
 
     def _checked(self, frame: np.ndarray) -> np.ndarray:
         frame = np.asarray(frame)

@@ -1,7 +1,7 @@
 """The network's memory of rollouts in progress: read words, draw a frame, take a frame in.
 
-It knows no action names and no sentences, and lays tokens out in time exactly as `sequence` does
-for training.
+Latents in, latents out; it knows no pixels, no action names and no sentences, and lays tokens
+out in time exactly as `sequence` does for training.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from torch import Tensor
 
 from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
-from worldsim.codec import Codec
 from worldsim.model import WorldTransformer
 from worldsim.sampler import denoise
 from worldsim.sequence import FIRST_WORD
 from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
 
-GRAINS = 61  # a dream does not see the same grain twice in its window
 STEP_TEXT = 8  # answer, mark and the longest action; a sentence takes the room of older frames
 
 
@@ -40,7 +38,7 @@ class Rollout:
         tokenizer: For the marks around frames.
         config: Window and noise of finished frames.
         lanes: Rollouts side by side.
-        codec: Turns the moved pictures of the mover into latents.
+        latent_shape: (c, h, w).
     """
 
     def __init__(
@@ -49,9 +47,9 @@ class Rollout:
         tokenizer: TextTokenizer,
         config: RolloutConfig,
         lanes: int,
-        codec: Codec,
+        latent_shape: tuple[int, int, int],
     ):
-        self.network, self.tokenizer, self.config, self.codec = network, tokenizer, config, codec
+        self.network, self.tokenizer, self.config = network, tokenizer, config
         self.device, dtype = network.device, network.dtype
         size = network.config
         per_step = network.num_tokens + STEP_TEXT
@@ -63,18 +61,19 @@ class Rollout:
         self.order = torch.zeros(lanes, **numbers)  # of the next token or frame
         self.time = torch.zeros(lanes, **numbers)  # of the next frame
         self.answer = torch.zeros(lanes, **numbers)  # what the world said after the newest frame
-        # The newest pictures, the last one first; the third is for `take_back`.
-        side = size.image_size
-        self.past = torch.zeros(lanes, 3, 3, side, side, device=self.device)
+        # The newest frames, the last one first; the third is for `take_back`.
+        self.past = torch.zeros(lanes, 3, *latent_shape, device=self.device)
         self.said = torch.zeros(lanes, size.width, device=self.device)  # the last words
-        # Fixed draws: committing the same frame twice gives the same memory.
+        # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
+        self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
+        # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
-        self._grain = torch.randn(GRAINS, *codec.latent_shape, generator=generator).to(self.device)
+        self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
 
     def forget(self, lanes: Tensor) -> None:
         """Empty some lanes ``(B,)``."""
         self.ring.forget(lanes)
-        for state in (self.order, self.time, self.past, self.said):
+        for state in (self.order, self.time, self.past, self.said, self.home):
             state[lanes] = 0
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
@@ -140,38 +139,32 @@ class Rollout:
             The frame, ``(B, c, h, w)``; memory does not hold it until `commit`.
         """
         text: Words | None = None if words is None else self._step_words(lanes, words)
-        if text is not None:
-            self._hear(lanes, text)
-        expected = self._expect(lanes)
 
         def velocity(latents: Tensor, level: float) -> Tensor:
             nonlocal text
-            velocities = self._pass(lanes, text, latents, level, expected)[1]
+            if text is not None:
+                self._hear(lanes, text)
+            velocities = self._pass(lanes, text, latents, level)[1]
             if text is not None:
                 self._keep(lanes, text)
                 text = None
             return velocities
 
-        return denoise(noise.to(self.device), velocity, levels)
+        home = None if words is None else self.home[lanes]
+        return self.network.canvas.settle(denoise(noise.to(self.device), velocity, levels), home)
 
-    def commit(self, lanes: Tensor, latents: Tensor, pictures: Tensor) -> Tensor:
-        """Take finished frames in; return the logits of what the world answers, (B, vocab).
-
-        Args:
-            lanes: ``(B,)``.
-            latents: ``(B, c, h, w)``.
-            pictures: ``(B, 3, H, W)`` in [-1, 1], the same frames.
-        """
-        noisy = self._grainy(latents, self.time[lanes])
-        mark = self._pad([[self.tokenizer.frame_end]] * len(lanes), first=0)
-        both = torch.stack([pictures, self.past[lanes][:, 0]], dim=1)[:, None]
-        looked = self.network.look(both.to(self.network.dtype))
+    def commit(self, lanes: Tensor, latents: Tensor) -> Tensor:
+        """Take finished frames in; return the logits of what the world answers, (B, vocab)."""
         level = self.config.base_level
-        logits, _ = self._pass(lanes, mark, noisy, level, self._expect(lanes), looked)
+        noisy = (1 - level) * latents + level * self._grain
+        mark = self._pad([[self.tokenizer.frame_end]] * len(lanes), first=0)
+        logits, _ = self._pass(lanes, mark, noisy, level, frame_first=True)
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
+        first = self.time[lanes] == 0
+        self.home[lanes[first]] = self.network.canvas.tint(latents[first])
         self.order[lanes] += 2
         self.time[lanes] += 1
-        self.past[lanes] = torch.cat([pictures[:, None].float(), self.past[lanes][:, :2]], dim=1)
+        self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
         return logits[:, 0].float()
 
     def take_back(self, lanes: Tensor) -> None:
@@ -192,7 +185,7 @@ class Rollout:
             value.copy_(saved)
 
     def _mine(self) -> tuple[Tensor, ...]:
-        return (self.order, self.time, self.answer, self.past, self.said)
+        return (self.order, self.time, self.answer, self.past, self.said, self.home)
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
         """Put the world's last answer before what is done next; the mark has place 0."""
@@ -226,34 +219,20 @@ class Rollout:
         self.ring.keep(lanes, counts)
         self.order[lanes] += counts
 
-    def _expect(self, lanes: Tensor) -> Tensor:
-        """Return latents of the newest pictures, moved, with the noise of history, (B, c, h, w)."""
-        time, past = self.time[lanes], self.past[lanes][:, None, :2]
-        said = self.said[lanes][:, None].to(self.network.dtype)
-        expected = self._grainy(self.codec.encode(self.network.move(past, said)[:, 0]), time - 1)
-        return torch.where((time > 0)[:, None, None, None], expected, 0.0)
-
-    def _grainy(self, latents: Tensor, time: Tensor) -> Tensor:
-        """Put the noise of finished frames on frames ``(B, c, h, w)`` of steps ``(B,)``."""
-        level = self.config.base_level
-        return (1 - level) * latents + level * self._grain[time % GRAINS]
-
     def _pass(
         self,
         lanes: Tensor,
         text: Words | None,
         latents: Tensor | None,
         level: float,
-        expected: Tensor | None = None,
-        looked: Tensor | None = None,
+        frame_first: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Run the network once on text, a frame, or both; text stands first in the tensors.
 
         In order and time text stands before the frame, where it belongs to the step of the frame
-        before; of a frame that is `looked` at it follows.
+        before; with `frame_first` it follows the frame.
         """
         b, n = len(lanes), self.network.num_tokens if latents is not None else 0
-        frame_first, size = looked is not None, self.network.config
         text = text or self._pad([[]] * b, first=0)
         ids, valid = text.ids.long(), text.valid.bool()
         order, now = self.order[lanes][:, None], self.time[lanes][:, None]
@@ -266,15 +245,18 @@ class Rollout:
             torch.cat([text_time, now.expand(b, n)], dim=1),
             torch.cat([valid, valid.new_ones(b, n)], dim=1),
         )
-        side = size.latent_size
-        none = torch.zeros(b, 0, size.latent_channels, side, side, device=self.device)
-        frames = none if latents is None else latents[:, None]
-        expected = none if expected is None else expected[:, None]
-        now, f, dtype = now[:, : frames.shape[1]], frames.shape[1], self.network.dtype
-        logits, velocity = self.network(
-            ids, text_time, text.places, frames.to(dtype), expected.to(dtype),
-            self.said[lanes][:, None][:, :f].to(dtype),
-            torch.full((b, f), level, device=self.device),
-            torch.where(now == 0, 1.0, self.config.base_level), now, attend, looked,
+        past = self.past[lanes][:, None, :2]
+        if latents is None:
+            past, now = past[:, :0], now[:, :0]
+            frames = past[:, :, 0]
+        else:
+            frames = latents[:, None]
+        dtype = self.network.dtype
+        logits, velocity, _ = self.network(
+            ids, text_time, text.places,
+            frames.to(dtype), past.to(dtype),
+            self.said[lanes][:, None][:, : frames.shape[1]].to(dtype),
+            torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
+            num_history=frames.shape[1] if frame_first else 0,
         )  # fmt: skip
         return logits, velocity.flatten(0, 1).float()

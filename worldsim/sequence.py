@@ -29,7 +29,6 @@ class Window:
 
     Attributes:
         latents: ``(T + 1, c, h, w)`` clean codec latents.
-        pictures: uint8 ``(T + 1, H, W, 3)``, what they are of.
         actions: T lists of action token ids.
         sentences: T lists of token ids of the sentence in force; empty where nothing was said.
         stretch: T numbers that change where a new stretch (and sentence) begins.
@@ -37,7 +36,6 @@ class Window:
     """
 
     latents: np.ndarray
-    pictures: np.ndarray
     actions: list[list[int]]
     sentences: list[list[int]]
     stretch: list[int]
@@ -55,7 +53,6 @@ class Example:
     text_index: list[int] = field(default_factory=list)
     text_branch: list[int] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
-    pictures: list[np.ndarray] = field(default_factory=list)
     frame_order: list[int] = field(default_factory=list)
     frame_time: list[int] = field(default_factory=list)
     order: int = 0
@@ -79,11 +76,10 @@ class Example:
             self.order += 1
             self.in_step += 1
 
-    def frame(self, latents: np.ndarray, picture: np.ndarray, time: int, frame_mark: int) -> None:
+    def frame(self, latents: np.ndarray, time: int, frame_mark: int) -> None:
         """Append a frame; the text position before it learns to say ``<frame>``."""
         self._aim(frame_mark)
         self.frames.append(latents)
-        self.pictures.append(picture)
         self.frame_order.append(self.order)
         self.frame_time.append(time)
         self.order += 1
@@ -140,7 +136,6 @@ def follow(window: Window, tokenizer: TextTokenizer, max_text: int) -> Example:
     )
     held = Window(
         latents=window.latents[: steps + 1],
-        pictures=window.pictures[: steps + 1],
         actions=window.actions[:steps],
         sentences=window.sentences[:steps],
         stretch=window.stretch[:steps],
@@ -172,8 +167,8 @@ def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk]) -> Example:
     No question sees another, and no frame sees any; what is said is all that is learnt.
     """
     example, end = Example(), tokenizer.mark(END)
-    for step, both in enumerate(zip(window.latents, window.pictures, strict=True)):
-        example.frame(*both, step, tokenizer.frame)
+    for step, latents in enumerate(window.latents):
+        example.frame(latents, step, tokenizer.frame)
         example.text([tokenizer.frame_end, window.answers[step]], time=step, learn=False)
         for asked, said, at, place in talks:
             if at == step:
@@ -199,13 +194,12 @@ def _rollout(
     example = Example()
     if prompt:
         example.text([tokenizer.begin, *prompt], time=0)
-    example.frame(window.latents[0], window.pictures[0], 0, tokenizer.frame)
+    example.frame(window.latents[0], 0, tokenizer.frame)
     for step, said in enumerate(words):
         if len(example.ids) + len(said) + 4 > max_text:
             break
         example.text([tokenizer.frame_end, window.answers[step], *said], time=step)
-        both = window.latents[step + 1], window.pictures[step + 1]
-        example.frame(*both, step + 1, tokenizer.frame)
+        example.frame(window.latents[step + 1], step + 1, tokenizer.frame)
     last = len(example.frames) - 1
     example.text([tokenizer.frame_end, window.answers[last]], time=last)
     return example
@@ -222,7 +216,6 @@ class Rows(NamedTuple):
     text_doc: np.ndarray
     text_branch: np.ndarray
     latents: np.ndarray  # (B, F, c, h, w)
-    pictures: np.ndarray  # (B, F, H, W, 3) uint8
     frame_order: np.ndarray
     frame_time: np.ndarray
     frame_doc: np.ndarray
@@ -243,17 +236,16 @@ def pack(
     Returns:
         The rows and the number of examples placed.
     """
-    some = next(example for example in examples if example.frames)
+    shape = next(example.frames[0].shape for example in examples if example.frames)
     text = {
         name: np.full((num_rows, num_text), fill, np.int64)
         for name, fill in zip(Rows._fields[:7], (pad, IGNORE, 0, 0, 0, PADDING, 0), strict=True)
     }
     frame = {
         name: np.full((num_rows, num_frames), fill, np.int64)
-        for name, fill in zip(Rows._fields[9:], (0, 0, PADDING), strict=True)
+        for name, fill in zip(Rows._fields[8:], (0, 0, PADDING), strict=True)
     }
-    latents = np.zeros((num_rows, num_frames, *some.frames[0].shape), np.float32)
-    pictures = np.zeros((num_rows, num_frames, *some.pictures[0].shape), np.uint8)
+    latents = np.zeros((num_rows, num_frames, *shape), np.float32)
     used = np.zeros((num_rows, 2), np.int64)
     placed = 0
     for doc, example in enumerate(examples):
@@ -267,11 +259,10 @@ def pack(
         for name, values in zip(Rows._fields[:7], texts, strict=True):
             text[name][row, t : t + need[0]] = values
         marks = (example.frame_order, example.frame_time, [doc] * len(example.frames))
-        for name, values in zip(Rows._fields[9:], marks, strict=True):
+        for name, values in zip(Rows._fields[8:], marks, strict=True):
             frame[name][row, f : f + need[1]] = values
         if example.frames:
             latents[row, f : f + need[1]] = np.stack(example.frames)
-            pictures[row, f : f + need[1]] = np.stack(example.pictures)
         used[row] += need
         placed += 1
-    return Rows(**text, latents=latents, pictures=pictures, **frame), placed
+    return Rows(**text, latents=latents, **frame), placed

@@ -73,9 +73,10 @@ class Simulator:
             checkpoint.tokenizer, checkpoint.worlds, checkpoint.starts,
         )  # fmt: skip
         # nn.Module's own `to`: that of diffusers warns about parts to keep in float32, of none.
-        nn.Module.to(checkpoint.network, self.device, self.dtype)
-        # A dream passes its pictures on through the codec: what is rounded there adds up.
-        nn.Module.to(checkpoint.codec, self.device, torch.float32)
+        for part in (checkpoint.network, checkpoint.codec):
+            nn.Module.to(part, self.device, self.dtype)
+        # A dream passes its pictures on through these matrices: what is rounded here adds up.
+        checkpoint.network.canvas.float()
         self.network, self.codec = checkpoint.network.eval(), checkpoint.codec.eval()
         self.config: RolloutConfig = checkpoint.rollout
         self.levels, self.first_levels = (
@@ -83,8 +84,10 @@ class Simulator:
             for number in (self.config.num_steps, self.config.first_steps)
         )
         self.image_size: int = self.codec.config.image_size
-        self.stage_ms = {"denoise": 0.0, "decode": 0.0, "commit": 0.0}
-        self._rollout = Rollout(self.network, self.tokenizer, self.config, num_envs, self.codec)
+        self.stage_ms = {"denoise": 0.0, "commit": 0.0, "decode": 0.0}
+        self._rollout = Rollout(
+            self.network, self.tokenizer, self.config, num_envs, self.codec.latent_shape
+        )
         self._said: list[list[int]] = [[] for _ in range(num_envs)]
         self._noise = [torch.Generator() for _ in range(num_envs)]
 
@@ -133,12 +136,12 @@ class Simulator:
             self._rollout.forget(index)
             if prompt:
                 self._rollout.read_prompt(index, prompt)
-            latents, pictures = self._encode(torch.as_tensor(start.frames))
+            latents = self._encode(torch.as_tensor(start.frames))
             for k in range(len(latents)):
                 if k:
                     words = self.tokenizer.encode(start.actions[k - 1])
                     self._rollout.read_step(index, [words])
-                self._rollout.commit(index, latents[k : k + 1], pictures[k : k + 1])
+                self._rollout.commit(index, latents[k : k + 1])
         return torch.stack([torch.as_tensor(s.frames[-1]) for s in starts])
 
     @torch.inference_mode()
@@ -163,9 +166,8 @@ class Simulator:
         for generator, seed in zip(self._noise, seeds or range(self.num_envs), strict=True):
             generator.manual_seed(int(seed))
         latents = self._rollout.draw(every, None, self._draw_noise(), self.first_levels)
-        pictures = self._decode(latents)
-        self._answer(every, self._rollout.commit(every, latents, pictures))
-        return to_uint8(pictures).cpu()
+        self._answer(every, self._rollout.commit(every, latents))
+        return self._decode(latents)
 
     @torch.inference_mode()
     def step(self, actions: Sequence[str | None]) -> StepOutput:
@@ -187,15 +189,14 @@ class Simulator:
         began = time.perf_counter()
         latents = self._rollout.draw(every, words, noise, self.levels)
         denoised = time.perf_counter()
-        pictures = self._decode(latents)
-        frames = to_uint8(pictures).cpu()
-        decoded = time.perf_counter()
-        rewards, terminated = self._answer(every, self._rollout.commit(every, latents, pictures))
+        rewards, terminated = self._answer(every, self._rollout.commit(every, latents))
         committed = time.perf_counter()
+        frames = self._decode(latents)
+        decoded = time.perf_counter()
         self.stage_ms = {
             "denoise": 1e3 * (denoised - began),
-            "decode": 1e3 * (decoded - denoised),
-            "commit": 1e3 * (committed - decoded),
+            "commit": 1e3 * (committed - denoised),
+            "decode": 1e3 * (decoded - committed),
         }
         return StepOutput(frames, rewards, terminated)
 
@@ -213,7 +214,7 @@ class Simulator:
             raise WorldsimError(f"{len(frames)} frames for {self.num_envs} lanes: give one each")
         every = torch.arange(self.num_envs, device=self.device)
         self._rollout.take_back(every)
-        self._answer(every, self._rollout.commit(every, *self._encode(frames)))
+        self._answer(every, self._rollout.commit(every, self._encode(frames)))
 
     def snapshot(self) -> Snapshot:
         """Return a copy of the whole state."""
@@ -232,15 +233,16 @@ class Simulator:
     @torch.inference_mode()
     def reconstruct(self, frames: Tensor) -> Tensor:
         """Send uint8 frames ``(N, H, W, 3)`` through the codec and back: the floor of quality."""
-        return to_uint8(self._decode(self._encode(torch.as_tensor(frames))[0])).cpu()
+        return self._decode(self._encode(torch.as_tensor(frames)))
 
     def flow_loss(
         self, frames: Tensor, actions: Sequence[Sequence[str]], generator: torch.Generator
     ) -> float:
         """Return how surprised the model is by real frames uint8 ``(B, T + 1, H, W, 3)``."""
-        frames = torch.as_tensor(frames).to(self.device)
+        frames = torch.as_tensor(frames)
+        latents = self._encode(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         return one_step_flow_loss(
-            self.network, self.tokenizer, self.config, self.codec.encode, frames, actions, generator
+            self.network, self.tokenizer, self.config, latents, actions, generator
         )
 
     def _draw_noise(self) -> Tensor:
@@ -260,14 +262,14 @@ class Simulator:
         self._rollout.answer[lanes] = ids.view(2, -1)[terminated.long(), bins.argmax(dim=-1)]
         return bins.cpu() @ torch.tensor(REWARD_BINS), terminated.cpu()
 
-    def _encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (N, H, W, 3) -> latents (N, c, h, w) and pictures (N, 3, H, W) in [-1, 1]."""
-        pictures = to_float(frames.to(self.device))
-        return self.codec.encode(pictures), pictures
+    def _encode(self, frames: Tensor) -> Tensor:
+        """uint8 (N, H, W, 3) -> (N, c, h, w)."""
+        frames = to_float(frames.to(self.device)).to(self.dtype)
+        return self.codec.encode(frames).float()
 
     def _decode(self, latents: Tensor) -> Tensor:
-        """(N, c, h, w) -> (N, 3, H, W) in [-1, 1]."""
-        return self.codec.decode(latents).clamp(-1, 1)
+        """(N, c, h, w) -> uint8 (N, H, W, 3) on the CPU."""
+        return to_uint8(self.codec.decode(latents.to(self.dtype)).float()).cpu()
 
     def _check_frames(self, frames: Tensor) -> None:
         size = self.image_size

@@ -13,24 +13,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FOLD = 2  # pixels folded into channels along each side before any convolution
+from worldsim.canvas import Canvas
 
 
 class Stem(nn.Module):
     """A frame and the one before it to tokens.
 
     Args:
-        side: H = W of a picture.
+        canvas: Draws latents as pictures.
         grid: Tokens along each side of a frame.
         first: Channels at the finest size; twice as many from the next one on.
         width: D, of a token.
     """
 
-    def __init__(self, side: int, grid: int, first: int, width: int):
+    def __init__(self, canvas: Canvas, grid: int, first: int, width: int):
         super().__init__()
-        halvings = round(math.log2(side // FOLD // grid))
+        self.fold = canvas.fold
+        halvings = round(math.log2(canvas.side // self.fold // grid))
         widths = [first] + [2 * first] * halvings
-        values = 2 * 3 * FOLD**2
+        values = 2 * canvas.values * self.fold**2
         self.look = nn.Conv2d(values, first, 5, padding=2)
         self.norms = nn.ModuleList(nn.GroupNorm(8, width) for width in widths)
         self.down = nn.ModuleList(
@@ -42,10 +43,10 @@ class Stem(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(n, 2, 3, H, W) -> (n, N, D), row by row."""
+        """(n, 2, v, H, W) -> (n, N, D), row by row."""
         now, before = pictures.unbind(dim=1)
         both = torch.cat([now, now - before], dim=1)  # what changed matters more than what is there
-        x = self.look(F.pixel_unshuffle(both, FOLD))
+        x = self.look(F.pixel_unshuffle(both, self.fold))
         for norm, down in zip(self.norms, self.down, strict=False):
             x = down(F.silu(norm(x)))
         return self.out(F.silu(self.norms[-1](x))).flatten(2).mT

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
-from worldsim.codec import to_uint8
 from worldsim.errors import WorldsimError
 from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
 from worldsim.sequence import Window, pack, simulate
@@ -31,20 +30,19 @@ def test_what_is_imagined_depends_on_sentence_and_seed_and_can_be_stepped_on_fro
 def test_an_imagined_frame_is_what_the_training_forward_draws(three):
     """The prompt, then a frame out of pure noise with nothing before it."""
     tokenizer, shape = three.tokenizer, three.codec.latent_shape
-    blank, side = np.zeros((1, *shape), np.float32), three.image_size
-    answers = [tokenizer.reward_id(0.0)]
-    window = Window(blank, np.zeros((1, side, side, 3), np.uint8), [], [], [], answers)
+    window = Window(np.zeros((1, *shape), np.float32), [], [], [], [tokenizer.reward_id(0.0)])
     example = simulate(window, tokenizer, 40, [], tokenizer.encode_sentence("a red box"))
     rows, _ = pack([example], 1, 40, 1, tokenizer.pad)
     noise = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(3))
+    zero = torch.zeros(1, 1, dtype=torch.long)
+    clean = torch.from_numpy(rows.latents)
     batch = Batch(
-        *map(torch.from_numpy, rows), noise, noise, torch.ones(1, 1), torch.zeros(1, 1),
-        torch.from_numpy(rows.latents), torch.from_numpy(rows.pictures),
+        *map(torch.from_numpy, rows), noise, noise, torch.ones(1, 1), torch.zeros(1, 1), clean,
+        zero, zero,
     )  # fmt: skip
     with torch.inference_mode():
-        objective = WorldObjective(three.network, ObjectiveConfig(), three.codec.encode)
-        velocity = objective.predict(batch)[1]
-        wanted = to_uint8(three._decode(noise[0] - velocity[0, :1].float()))
+        velocity = WorldObjective(three.network, ObjectiveConfig()).predict(batch)[1]
+        wanted = three._decode(three.network.canvas.settle(noise[0] - velocity[0, :1].float()))
         levels, three.first_levels = three.first_levels, [1.0, 0.0]
         got = three.imagine(["a red box"] * 3, seeds=[3, 3, 3])[:1]
         three.first_levels = levels

@@ -6,8 +6,7 @@ from worldsim.model import WorldTransformer
 
 SIZES = {
     "vocab_size": 50, "width": 64, "depth": 2, "text_hidden": 32, "image_hidden": 48,
-    "latent_channels": 3, "latent_size": 4, "patch": 2, "image_size": 32,
-    "mover_width": 32, "match_width": 8, "stem_width": 8,
+    "latent_channels": 3, "latent_size": 4, "patch": 2, "painter_width": 16, "plan_width": 4,
 }  # fmt: skip
 
 
@@ -20,14 +19,13 @@ def everyone(_, q, k, v):
 def inputs(num_text=3, num_frames=2, seed=0):
     generator = torch.Generator().manual_seed(seed)
     frames = torch.randn(2, num_frames, 3, 4, 4, generator=generator)
-    expected = torch.randn(2, num_frames, 3, 4, 4, generator=generator)
+    past = torch.randn(2, num_frames, 2, 3, 4, 4, generator=generator)
     ids = torch.randint(50, (2, num_text), generator=generator)
     place = torch.arange(num_text).expand(2, -1)
-    levels, doubts = torch.rand(2, 2, num_frames, generator=generator) * 0.8
+    levels = torch.rand(2, num_frames, generator=generator)
     time = torch.arange(num_frames).expand(2, -1)
     said = torch.randn(2, num_frames, 64, generator=generator)
-    texts = ids, torch.zeros_like(place), place
-    return *texts, frames, expected, said, levels, doubts, time, everyone
+    return ids, torch.zeros_like(place), place, frames, past, said, levels, time, everyone
 
 
 def awake(seed=0):
@@ -41,20 +39,20 @@ def awake(seed=0):
 
 @pytest.mark.parametrize(("num_text", "num_frames"), [(3, 2), (0, 2), (3, 0)])
 def test_logits_and_velocities_have_the_shapes_of_text_and_frames(num_text, num_frames):
-    logits, velocity = awake()(*inputs(num_text, num_frames))
+    logits, velocity, moved = awake()(*inputs(num_text, num_frames))
     assert logits.shape[:2] == (2, num_text) and (not num_text or logits.shape[2] == 50)
-    assert velocity.shape == (2, num_frames, 3, 4, 4)
+    assert velocity.shape == moved.shape == (2, num_frames, 3, 4, 4)
 
 
 def test_everything_that_goes_in_matters():
     network, given = awake(), inputs()
-    logits, velocity = network(*given)
-    for place in range(9):
+    logits, velocity, _ = network(*given)
+    for place in range(8):
         changed = list(given)
         changed[place] = (
             given[place] + 1 if given[place].dtype == torch.long else given[place] + 0.1
         )
-        other_logits, other_velocity = network(*changed)
+        other_logits, other_velocity, _ = network(*changed)
         # A shift in time of all text or all frames is a change of distance between the two.
         assert not torch.allclose(logits, other_logits), place
         assert not torch.allclose(velocity, other_velocity), place
@@ -62,88 +60,87 @@ def test_everything_that_goes_in_matters():
 
 def test_text_and_frames_have_feed_forwards_of_their_own():
     network, given = awake(), inputs()
-    logits, velocity = network(*given)
+    logits, velocity, _ = network(*given)
     last = network.blocks[-1]
     with torch.no_grad():
         last.text_ffn.out.weight.zero_()
-    other_logits, other_velocity = network(*given)
+    other_logits, other_velocity, _ = network(*given)
     assert torch.equal(velocity, other_velocity) and not torch.allclose(logits, other_logits)
 
 
-@pytest.mark.parametrize("doubt", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("level", [0.02, 0.3, 0.9, 1.0])
-def test_an_untrained_network_says_the_best_guess_from_noisy_and_expected_frame(level, doubt):
-    """The expected frame without its noise, then the clean one around it, of known variances."""
+def test_an_untrained_network_says_the_best_guess_from_noise_and_previous_frame(level):
+    """Given clean ~ N(previous, surprise) and noise on it, its mean is arithmetic."""
     network = WorldTransformer(**SIZES)
     network.surprise.fill_(0.25)
-    network.variance.fill_(2.0)
-    texts, (frames, expected, said, levels, doubts, *rest) = inputs()[:3], inputs()[3:]
-    levels, doubts = torch.full_like(levels, level), torch.full_like(doubts, doubt)
-    velocity = network(*texts, frames, expected, said, levels, doubts, *rest)[1]
-    clear = 2 * (1 - doubt) ** 2 / (2 * (1 - doubt) ** 2 + doubt**2)
-    mean = expected * clear / (1 - doubt) if doubt < 1 else 0 * expected
-    prior = 2 * (0.25 * clear + 1 - clear)
-    weight = prior * (1 - level) / (prior * (1 - level) ** 2 + level**2)
-    best = mean + weight * (frames - (1 - level) * mean)
-    torch.testing.assert_close(frames - level * velocity, best, rtol=1e-4, atol=1e-4)
+    ids, text_time, place, noisy, past, said, levels, time, attend = inputs()
+    levels = torch.full_like(levels, level)
+    velocity = network(ids, text_time, place, noisy, past, said, levels, time, attend)[1]
+    keep = 1 - level
+    precision = 1 / 0.25 + keep**2 / level**2
+    mean = (past[:, :, 0] / 0.25 + noisy * keep / level**2) / precision
+    torch.testing.assert_close(noisy - level * velocity, mean, rtol=1e-4, atol=1e-4)
 
 
-def test_doubt_weighs_the_expected_frame_against_the_noisy_one():
-    distance = []
-    for doubt in (-7.0, 3.0):
-        network, given = WorldTransformer(**SIZES), list(inputs())
-        with torch.no_grad():
-            network.image_out.bias.unflatten(0, (2, -1))[1] = doubt
-        given[6:8] = torch.full((2, 2), 0.3), torch.zeros(2, 2)
-        guess = given[3] - 0.3 * network(*given)[1]
-        distance.append([(guess - x).abs().mean() for x in (given[4], given[3] / 0.7)])
-    (near, far), (later, nearer) = distance
-    assert near < 0.1 < far and nearer < 0.1 < later
-
-
-def test_what_is_said_counts_in_units_of_what_is_not_known():
-    """At pure noise and nothing expected the clean frame is all that the network says."""
-    network, given = awake(), list(inputs())
-    given[6:8] = torch.ones(2, 2), torch.ones(2, 2)
-    velocity = network(*given)[1]
-    given[3] = given[3] + 1  # the noisy frame
+@pytest.mark.parametrize(("doubt", "nearer"), [(-7.0, "previous"), (3.0, "noisy")])
+def test_doubt_weighs_the_frame_before_against_the_noisy_one(doubt, nearer):
+    network = WorldTransformer(**SIZES)
     with torch.no_grad():
-        network.image_in.weight.zero_()  # nothing of it reaches the blocks
-        one, other = (network(*x)[1] for x in (inputs()[:6] + tuple(given[6:]), given))
-    torch.testing.assert_close(other - one, torch.ones_like(one), rtol=1e-4, atol=1e-4)
-    assert velocity.isfinite().all()
+        network.image_out.bias[-(network.patch**2) :] = doubt
+    ids, text_time, place, noisy, past, said, levels, time, attend = inputs()
+    levels = torch.full_like(levels, 0.3)
+    velocity = network(ids, text_time, place, noisy, past, said, levels, time, attend)[1]
+    guess = noisy - 0.3 * velocity
+    distance = {
+        "previous": (guess - past[:, :, 0]).abs().mean(),
+        "noisy": (guess - noisy / 0.7).abs().mean(),
+    }
+    assert min(distance, key=distance.get) == nearer
+    assert distance[nearer] < 0.1
 
 
-def test_the_surprise_follows_what_expected_frames_leave_open():
+def test_the_surprise_is_what_the_frame_before_leaves_open():
     network, generator = WorldTransformer(**SIZES), torch.Generator().manual_seed(0)
-    share, follows = torch.tensor([0.0, 0.5, 0.9]).view(3, 1, 1), torch.ones(1, 200)
-    follows[:, 0] = 0
-    for _ in range(60):
-        expected, news = torch.randn(2, 1, 200, 3, 4, 4, generator=generator)
-        clean = 3 * (share * expected + (1 - share**2).sqrt() * news)
-        clean[:, 0] = 100.0  # nothing was expected there
-        network.measure_surprise(3 * share * expected, clean, follows, rate=0.1)
-    torch.testing.assert_close(network.surprise, 1 - share**2, rtol=0, atol=0.03)
-    torch.testing.assert_close(network.variance, torch.full((3, 1, 1), 9.0), rtol=0.05, atol=0)
+    carry, latents = torch.tensor([0.0, 0.5, 0.9]).view(3, 1, 1), []
+    latents.append(torch.randn(200, 3, 4, 4, generator=generator))
+    for _ in range(5):
+        news = torch.randn(200, 3, 4, 4, generator=generator)
+        latents.append(carry * latents[-1] + (1 - carry**2).sqrt() * news)
+    network.fit_surprise(torch.stack(latents, dim=1))
+    torch.testing.assert_close(network.surprise, 1 - carry**2, rtol=0, atol=0.05)
 
 
-def test_frames_that_are_only_looked_at_get_no_velocity():
+def test_frames_that_are_only_history_get_no_velocity():
     network, given = awake(), inputs(num_frames=3)
-    looked = torch.randn(2, 3, 4, 64, generator=torch.Generator().manual_seed(0))
-    logits, velocity = network(*given)
-    same, later = network(*given, looked=0 * looked[:, :1])
+    logits, velocity, _ = network(*given)
+    same, later, _ = network(*given, num_history=1)
     assert torch.equal(same, logits)
     torch.testing.assert_close(later, velocity[:, 1:])
-    none = network(*given, looked=looked)
-    assert none[1].shape[1] == 0 and not torch.allclose(none[0], logits)
+    assert network(*given, num_history=3)[1].shape[1] == 0
 
 
-def test_without_mover_and_stem_nothing_moves_and_nothing_is_added():
-    network = WorldTransformer(**SIZES | {"mover_width": 0, "stem_width": 0})
-    pictures = torch.randn(2, 3, 2, 3, 32, 32)
-    assert torch.equal(network.move(pictures, torch.zeros(2, 3, 64)), pictures[:, :, 0])
-    looked = network.look(pictures)
-    assert looked.shape == (2, 3, 4, 64) and not looked.any()
+@pytest.mark.parametrize("level", [0.02, 0.5, 1.0])
+def test_without_a_painter_what_is_said_completes_the_noisy_frame(level):
+    """The clean frame is the best linear guess plus what is said, in units of what is left."""
+    network = WorldTransformer(**{**SIZES, "painter_width": 0})
+    generator = torch.Generator().manual_seed(0)
+    tokens, frames = torch.randn(1, 8, 64, generator=generator), torch.randn(1, 2, 3, 4, 4)
+    torch.nn.init.normal_(network.image_out.weight)
+    said = network._unpatch(network.image_out(tokens), 2).view_as(frames)
+    spread = (1 - level) ** 2 + level**2
+    clean = (1 - level) / spread * frames + level / spread**0.5 * said
+    velocity = network._denoise(tokens, frames, torch.full((1, 2), level))
+    torch.testing.assert_close(velocity, (frames - clean) / level, rtol=1e-3, atol=1e-3)
+
+
+def test_without_a_painter_nothing_is_moved_and_everything_learns():
+    network = WorldTransformer(**{**SIZES, "painter_width": 0})
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    logits, velocity, moved = network(*inputs())
+    assert moved is None and torch.isfinite(velocity).all()
+    (logits.square().mean() + velocity.square().mean()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
 def test_words_heard_are_added_up():
@@ -167,6 +164,8 @@ def test_a_network_in_16_bits_computes_about_the_same():
     ids, text_time, place, *real, time, attend = inputs()
     half = [x.bfloat16() for x in real]
     network = awake()
+    for layer in (network.painter.flow, network.painter.sweep):  # a few pixels, not the whole frame
+        torch.nn.init.normal_(layer.weight, std=0.01)
     exact = network(ids, text_time, place, *real, time, attend)
     less = network.bfloat16()(ids, text_time, place, *half, time, attend)
     for mine, theirs in zip(exact, less, strict=True):
@@ -194,20 +193,21 @@ def test_the_tokens_of_a_frame_are_counted_from_the_grid():
     assert make_checkpoint().network.num_tokens == 4
 
 
-@pytest.mark.parametrize("options", [{}, {"split": False}, {"stem_width": 0}, {"mover_width": 0}])
+@pytest.mark.parametrize("options", [{"split": False}, {"stem_width": 8}])
 def test_options_change_what_learns_and_everything_of_it_does(options):
     network = WorldTransformer(**SIZES | options)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     names = [name for name, _ in network.named_parameters()]
-    for part in ("stem", "mover", "text_ffn"):
-        absent = {"stem": "stem_width", "mover": "mover_width", "text_ffn": "split"}[
-            part
-        ] in options
-        assert any(part in name for name in names) != absent
-    pictures = torch.randn(2, 2, 2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    looked = network.look(pictures[:, :1])
-    logits, velocity = network(*inputs(), looked=looked)
-    moved = network.move(pictures, inputs()[5] + network.words.weight.mean())
-    sum(x.square().mean() for x in (logits, velocity, moved)).backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+    assert any("stem" in name for name in names) == ("stem_width" in options)
+    assert any("text_ffn" in name for name in names) == ("split" not in options)
+    logits, velocity, moved = network(*inputs(), num_history=1)
+    (logits.square().mean() + velocity.square().mean() + moved.square().mean()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+def test_a_network_with_a_stem_reads_text_without_any_frame():
+    network = WorldTransformer(**SIZES, stem_width=8)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    assert network(*inputs(num_frames=0))[0].shape == (2, 3, 50)

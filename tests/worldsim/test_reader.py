@@ -50,17 +50,16 @@ def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames, pla
     asked = [tokenizer.mark(ASK), *tokenizer.encode("forward"), tokenizer.mark(ANSWER)]
     latents = reader.codec.encode(to_float(torch.from_numpy(FRAMES[:num_frames])))
     answers = [tokenizer.reward_id(0.0)] * num_frames
-    window = Window(latents.numpy(), FRAMES[:num_frames], [], [], [], answers)
+    window = Window(latents.numpy(), [], [], [], answers)
     talks = [Talk(asked, words, num_frames - 1, place) for words in (said[:2], said)]
     rows, _ = pack([talk(window, tokenizer, talks)], 1, 40, num_frames, tokenizer.pad)
     frames, shape = torch.from_numpy(rows.latents), (1, num_frames)
     batch = Batch(
         *map(torch.from_numpy, rows), torch.zeros_like(frames),
-        reader._rollout._grain[None, :num_frames], torch.ones(shape), torch.full(shape, base),
-        frames, torch.from_numpy(rows.pictures),
+        reader._rollout._grain.expand_as(frames), torch.ones(shape), torch.full(shape, base),
+        frames, *[torch.zeros(shape, dtype=torch.long)] * 2,
     )  # fmt: skip
-    objective = WorldObjective(reader.network, ObjectiveConfig(), reader.codec.encode)
-    wanted = objective.predict(batch)[0][0]
+    wanted = WorldObjective(reader.network, ObjectiveConfig()).predict(batch)[0][0]
     first = np.flatnonzero(rows.text_ids[0] == tokenizer.mark(ANSWER))[1]
     with torch.inference_mode():
         # a longer question beside it must not matter

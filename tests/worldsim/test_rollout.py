@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
-from worldsim.codec import to_float
 from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
 from worldsim.rollout import Rollout
 from worldsim.sequence import Window, pack, simulate
@@ -19,17 +18,11 @@ def _window(checkpoint, steps: int, words: list[str]) -> Window:
     tokenizer = checkpoint.tokenizer
     return Window(
         latents=rng.standard_normal((steps + 1, *checkpoint.codec.latent_shape)).astype("float32"),
-        pictures=rng.integers(0, 256, (steps + 1, 32, 32, 3), dtype=np.uint8),
         actions=[tokenizer.encode(w) for w in words],
         sentences=[[]] * steps,
         stretch=[0] * steps,
         answers=[tokenizer.reward_id(0.0)] * (steps + 1),
     )
-
-
-def _rollout(checkpoint, lanes: int = 1) -> Rollout:
-    parts = checkpoint.network, checkpoint.tokenizer, checkpoint.rollout
-    return Rollout(*parts, lanes, checkpoint.codec)
 
 
 def _full_forward(checkpoint, window: Window, levels: float, grain: torch.Tensor, prompt=()):
@@ -42,25 +35,31 @@ def _full_forward(checkpoint, window: Window, levels: float, grain: torch.Tensor
     noise = torch.randn(frames.shape, generator=torch.Generator().manual_seed(1))
     shape = frames.shape[:2]
     batch = Batch(
-        *(torch.from_numpy(x) for x in rows), noise, grain[None, : frames.shape[1]],
+        *(torch.from_numpy(x) for x in rows), noise, grain.expand_as(frames),
         torch.full(shape, levels), torch.full(shape, base),
-        frames, torch.from_numpy(rows.pictures),
+        frames, *[torch.zeros(shape, dtype=torch.long)] * 2,
     )  # fmt: skip
-    objective = WorldObjective(checkpoint.network, ObjectiveConfig(), checkpoint.codec.encode)
-    logits, velocity = objective.predict(batch)
+    objective = WorldObjective(checkpoint.network, ObjectiveConfig())
+    logits, velocity, _ = objective.predict(batch)
     return batch, example, logits[0], velocity[0]
 
 
-@pytest.mark.parametrize("mover_width", [32, 0])
+@pytest.mark.parametrize("painter_width", [96, 0])
 @pytest.mark.parametrize("prompt", ["", "walk to the green torch"])
-def test_cached_steps_equal_the_full_forward(prompt, mover_width):
+def test_cached_steps_equal_the_full_forward(prompt, painter_width):
     """Training and rollout see the same sequence: same logits after frames, same velocities."""
-    checkpoint = make_checkpoint(mover_width=mover_width)
+    checkpoint = make_checkpoint(painter_width=painter_width)
     words = ["forward", "turn left", "stay", "forward turn left strafe right"]
     window = _window(checkpoint, len(words), words)
     ids = checkpoint.tokenizer.encode(prompt) if prompt else []
     lane = torch.tensor([0])
-    rollout = _rollout(checkpoint)
+    rollout = Rollout(
+        checkpoint.network,
+        checkpoint.tokenizer,
+        checkpoint.rollout,
+        1,
+        checkpoint.codec.latent_shape,
+    )
     batch, example, logits, velocity = _full_forward(checkpoint, window, 0.7, rollout._grain, ids)
     marks = [i for i, t in enumerate(example.ids) if t == checkpoint.tokenizer.frame_end]
     rollout.forget(lane)
@@ -71,9 +70,7 @@ def test_cached_steps_equal_the_full_forward(prompt, mover_width):
             noisy = 0.3 * latents + 0.7 * batch.noise[0, k]
             step = rollout.draw(lane, [window.actions[k - 1]], noisy[None], [0.7, 0.0])
             torch.testing.assert_close((noisy - step[0]) / 0.7, velocity[k], rtol=1e-3, atol=1e-4)
-        answer = rollout.commit(
-            lane, latents[None], to_float(torch.from_numpy(window.pictures[k : k + 1]))
-        )
+        answer = rollout.commit(lane, latents[None])
         torch.testing.assert_close(answer[0], logits[marks[k]], rtol=1e-3, atol=1e-4)
 
 
@@ -85,14 +82,15 @@ def test_a_frame_beyond_the_window_is_not_seen(checkpoint):
         network = make_checkpoint(seed=3).network
         network.blocks = network.blocks[:1]
         network.register_to_config(depth=1)
-        rollout = Rollout(network, checkpoint.tokenizer, checkpoint.rollout, 1, checkpoint.codec)
+        rollout = Rollout(
+            network, checkpoint.tokenizer, checkpoint.rollout, 1, checkpoint.codec.latent_shape
+        )
         rollout.forget(lane)
         for k in range(checkpoint.rollout.window + 2):
             if k:
                 rollout.read_step(lane, [[]])
-            value = first if k == 0 else 0.1 * k
-            frame = torch.full((1, *checkpoint.codec.latent_shape), value)
-            answer = rollout.commit(lane, frame, torch.full((1, 3, 32, 32), value / 5))
+            frame = torch.full((1, *checkpoint.codec.latent_shape), first if k == 0 else 0.1 * k)
+            answer = rollout.commit(lane, frame)
         ends.append(answer)
     torch.testing.assert_close(ends[0], ends[1])
 
@@ -104,13 +102,30 @@ def test_lanes_do_not_disturb_each_other(checkpoint):
     word = checkpoint.tokenizer.encode("forward turn left")
     answers = []
     for lanes in (1, 3):
-        rollout = _rollout(checkpoint, lanes)
+        rollout = Rollout(
+            checkpoint.network, checkpoint.tokenizer, checkpoint.rollout, lanes, shape
+        )
         every = torch.arange(lanes)
         rollout.forget(every)
         for k, frame in enumerate(frames):
             if k:
                 rollout.read_step(every, [word, [], word + word][:lanes])
             batch = torch.cat([frame, torch.randn(lanes - 1, *shape)]) if lanes > 1 else frame
-            answer = rollout.commit(every, batch, batch.new_zeros(lanes, 3, 32, 32))
+            answer = rollout.commit(every, batch)
         answers.append(answer[0])
     torch.testing.assert_close(answers[0], answers[1], rtol=1e-4, atol=1e-5)
+
+
+def test_home_is_the_colour_that_each_lane_began_with(checkpoint):
+    canvas, shape = checkpoint.network.canvas, checkpoint.codec.latent_shape
+    memory = Rollout(checkpoint.network, checkpoint.tokenizer, checkpoint.rollout, 2, shape)
+    generator = torch.Generator().manual_seed(0)
+    begun, later = torch.randn(2, 2, *shape, generator=generator)
+    lanes, second = torch.arange(2), torch.tensor([1])
+    with torch.inference_mode():
+        for frames in (begun, later):
+            memory.commit(lanes, frames)
+        torch.testing.assert_close(memory.home, canvas.tint(begun))
+        memory.forget(second)
+        memory.commit(second, later[1:])
+        torch.testing.assert_close(memory.home, canvas.tint(torch.stack([begun[0], later[1]])))

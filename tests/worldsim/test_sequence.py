@@ -28,8 +28,6 @@ def tokenizer():
 def window(tokenizer):
     return Window(
         latents=np.arange(4, dtype=np.float32)[:, None, None, None] * np.ones((4, 2, 3, 3)),
-        pictures=np.arange(4, dtype=np.uint8)[:, None, None, None]
-        * np.ones((4, 6, 6, 3), np.uint8),
         actions=[tokenizer.encode(word) for word in WORDS],
         sentences=[tokenizer.encode(sentence) for sentence in SENTENCES],
         stretch=[0, 0, 1],

@@ -222,7 +222,7 @@ def test_a_dream_in_half_precision_is_nearly_the_one_in_full():
     for dtype in (torch.float32, torch.bfloat16):
         dream = simulator(dtype=dtype)
         films.append([begin(dream), *film(dream, ["forward"], ["turn left"], ["stay"])])
-        assert dream.network.dtype == dtype
+        assert dream.network.dtype == dtype and dream.network.canvas.matrix.dtype == torch.float32
     for full, half in zip(*films, strict=True):
         assert (full.int() - half.int()).abs().float().mean() < 5
 

@@ -1,12 +1,14 @@
 import torch
 
 from tests.worldsim.pictures import pictures
+from tests.worldsim.tiny import make_checkpoint
+from worldsim.canvas import Canvas
 from worldsim.stem import Stem
 
 
 def make_stem(grid=4, width=10):
     torch.manual_seed(0)
-    return Stem(side=32, grid=grid, first=8, width=width)
+    return Stem(Canvas(channels=192, size=4, cell=8), grid=grid, first=8, width=width)
 
 
 def test_an_untrained_stem_changes_nothing():
@@ -44,3 +46,9 @@ def test_a_motion_of_one_pixel_can_be_read_by_a_straight_line():
     with torch.inference_mode():
         said = head(stem(both[384:]).mean(dim=1))[:, 0]
     assert ((said > 0) == (shift[384:] > 0)).float().mean() > 0.9
+
+
+def test_a_codec_that_is_not_linear_has_a_stem_too():
+    network = make_checkpoint().network
+    assert network.canvas.cell == 1 and network.stem is not None
+    assert network.stem(torch.randn(3, 2, 4, 4, 4)).shape == (3, network.num_tokens, 64)

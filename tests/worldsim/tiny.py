@@ -34,7 +34,7 @@ def without_marks(tokenizer: TextTokenizer) -> TextTokenizer:
 
 
 def make_checkpoint(
-    seed: int = 0, image_size: int = 32, window: int = 6, mover_width: int = 32
+    seed: int = 0, image_size: int = 32, window: int = 6, painter_width: int = 96
 ) -> Checkpoint:
     """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros."""
     torch.manual_seed(seed)
@@ -43,8 +43,9 @@ def make_checkpoint(
     channels, side, _ = codec.latent_shape
     network = WorldTransformer(
         vocab_size=len(tokenizer), width=64, depth=2, text_hidden=64, image_hidden=96,
-        latent_channels=channels, latent_size=side, image_size=image_size,
-        mover_width=mover_width, match_width=8, stem_width=8,
+        latent_channels=channels, latent_size=side, painter_width=painter_width,
+        match_width=8,
+        stem_width=8,
     )  # fmt: skip
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.08)

@@ -57,9 +57,8 @@ class ProbeConfig:
 
 
 class Scenes(NamedTuple):
-    """Clips uint8 ``(n, FRAMES, H, W, 3)``, their latents, and metres ``(n, N)`` of each token."""
+    """Clips ``(n, FRAMES, c, h, w)`` and, for each token of the last frame, metres ``(n, N)``."""
 
-    pictures: Tensor
     latents: Tensor
     metres: np.ndarray
 
@@ -77,7 +76,7 @@ def probe(cfg: ProbeConfig) -> None:
     trained, codec = checkpoint.network.float().eval(), checkpoint.codec.float().eval()
     learnt = load_scenes(cfg.train_data, codec, trained.grid, cfg.num_frames, cfg.seed)
     asked = load_scenes(cfg.data, codec, trained.grid, cfg.num_frames // 3, cfg.seed)
-    found = measure_probe(trained, codec, learnt, asked, cfg.seed)
+    found = measure_probe(trained, learnt, asked, cfg.seed)
     about = provenance.meta(cfg.seed, cfg.data, weights_id(cfg.checkpoint or None))
     provenance.write_json(Path(cfg.out), {"probe": found, "meta": about})
     figure = Path(cfg.out).with_suffix(".png")
@@ -96,7 +95,7 @@ def load_scenes(path: str, codec: Codec, grid: int, count: int, seed: int) -> Sc
     """Draw clips from all over a dataset and pool their depth to the tokens of a frame."""
     dataset, rng = Dataset(path), np.random.default_rng(seed)
     episodes, counts = np.unique(rng.integers(len(dataset), size=count), return_counts=True)
-    pictures, latents, metres = [], [], []
+    latents, metres = [], []
     bar = tqdm(zip(episodes, counts, strict=True), "frames", len(episodes), unit="episode")
     for index, times in bar:
         episode = dataset.load(int(index))
@@ -107,19 +106,18 @@ def load_scenes(path: str, codec: Codec, grid: int, count: int, seed: int) -> Sc
         frames = resize(clips.reshape(-1, *clips.shape[2:]), codec.config.image_size)
         with torch.inference_mode():
             encoded = codec.encode(to_float(torch.from_numpy(frames)))
-        pictures.append(torch.from_numpy(frames).unflatten(0, (-1, FRAMES)))
         latents.append(encoded.unflatten(0, (-1, FRAMES)))
         metres.append(_pooled(episode.depth[lasts], grid))
-    return Scenes(torch.cat(pictures), torch.cat(latents).float(), np.concatenate(metres))
+    return Scenes(torch.cat(latents).float(), np.concatenate(metres))
 
 
 def measure_probe(
-    network: WorldTransformer, codec: Codec, learnt: Scenes, asked: Scenes, seed: int
+    network: WorldTransformer, learnt: Scenes, asked: Scenes, seed: int
 ) -> dict[str, Any]:
     """Return depth errors for each layer of a network and of its random twin, and of no looking."""
     found, usual = dict[str, Any](), np.log(learnt.metres).mean(axis=0)
     for name, one in (("trained", network), ("random", random_twin(network, seed))):
-        known, new = see(one, learnt, codec), see(one, asked, codec)
+        known, new = see(one, learnt.latents), see(one, asked.latents)
         found[name] = [
             _errors(_predict(x, np.log(learnt.metres), y), asked.metres, usual)
             for x, y in zip(known, new, strict=True)
@@ -140,19 +138,18 @@ def random_twin(network: WorldTransformer, seed: int) -> WorldTransformer:
         for parameter in twin.parameters():
             if parameter.ndim > 1 and not parameter.any():
                 nn.init.kaiming_uniform_(parameter, a=5**0.5)
+    twin.canvas.load_state_dict(network.canvas.state_dict())
     twin.surprise.copy_(network.surprise)
-    twin.variance.copy_(network.variance)
     return twin.eval()
 
 
 @torch.inference_mode()
-def see(network: WorldTransformer, scenes: Scenes, codec: Codec) -> list[np.ndarray]:
+def see(network: WorldTransformer, clips: Tensor) -> list[np.ndarray]:
     """Return the tokens of the last frames after the embedding and each block, (n, N, D) each."""
     found: list[list[Tensor]] = [[] for _ in range(len(network.blocks) + 1)]
-    parts = zip(scenes.pictures.split(BATCH), scenes.latents.split(BATCH), strict=True)
-    for pictures, latents in parts:
+    for part in clips.split(BATCH):
         with _overheard(network) as heard:
-            _look(network, codec, to_float(pictures), latents)
+            _look(network, part)
         for layer, tokens in zip(found, heard, strict=True):
             layer.append(tokens[:, -network.num_tokens :])
     return [torch.cat(layer).numpy() for layer in found]
@@ -174,25 +171,17 @@ def _overheard(network: WorldTransformer) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
-def _look(network: WorldTransformer, codec: Codec, pictures: Tensor, latents: Tensor) -> None:
+def _look(network: WorldTransformer, latents: Tensor) -> None:
     """Run frames as history, with no word between them."""
     b, f = latents.shape[:2]
-    none, clean = torch.zeros(b, 0, dtype=torch.long), torch.zeros(b, f)
+    none = torch.zeros(b, 0, dtype=torch.long)
     time = torch.arange(f).expand(b, f)
-    before = _shifted(pictures)
-    said, follows = torch.zeros(b, f, network.config.width), (time > 0)[:, :, None, None, None]
-    moved = network.move(torch.stack([before, _shifted(before)], dim=2), said)
-    expected = codec.encode(moved.flatten(0, 1)).unflatten(0, (b, f)) * follows
+    before = torch.cat([torch.zeros_like(latents[:, :1]), latents[:, :-1]], dim=1)
     attend = TeacherForcing(none, none, none, time, torch.zeros_like(time), network.num_tokens)
     network(
-        none, none, none, latents, expected, said, clean, (time == 0).float(), time, attend,
-        network.look(torch.stack([pictures, before], dim=2)),
+        none, none, none, latents, torch.stack([before, torch.zeros_like(before)], dim=2),
+        torch.zeros(b, f, network.config.width), torch.zeros(b, f), time, attend, num_history=f,
     )  # fmt: skip
-
-
-def _shifted(frames: Tensor) -> Tensor:
-    """Put the left neighbour in every frame's place, (B, F, ...)."""
-    return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
 
 
 def _predict(known: np.ndarray, right: np.ndarray, new: np.ndarray) -> np.ndarray:

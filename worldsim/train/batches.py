@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,11 +18,20 @@ from worldsim.errors import WorldsimError
 from worldsim.objective import Batch
 from worldsim.sequence import Example, Rows, Window, follow, pack, read, say, simulate
 from worldsim.text import TextTokenizer
-from worldsim.train.latents import Store, Track
+from worldsim.train.latents import Track
 from worldsim.train.places import Places
 from worldsim.train.talks import Talks
 
+CONTEXT = 4  # real frames that a dream begins with
 MOST_PROSE = 96  # tokens of a sentence of plain text
+
+
+class Lane(NamedTuple):
+    """Recorded play that a dream follows: `frames` of a track from `first` on."""
+
+    track: Track
+    first: int
+    frames: int
 
 
 @dataclass
@@ -43,7 +53,8 @@ class BatchConfig:
         action_drop: Share of single actions left out of the other windows.
         level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
         level_std: Its standard deviation.
-        pure_share: Share of frames, first ones apart, that start from (almost) nothing but noise.
+        pure_share: Share of frames that start from (almost) nothing but noise; dreamed ones do,
+            first ones do not.
         history_level: Most noise on history; half of the frames have none but the base level.
         base_level: The noise every history frame has, also in a rollout.
         balance: How much likelier windows with rare actions are: a step counts for the frequency
@@ -54,9 +65,12 @@ class BatchConfig:
         talk_rows: Rows beside these that ask after short clips, see `talks.Talks`. Nothing is drawn
             for them, so they cost a fifth of the others.
         talk_length: Text tokens such a row holds.
-        echoes: Updates that follow each on real history, with the same play and other noise, whose
-            history is what the model guessed in the one before, see `echo`.
         prose_share: Share of what stands in such rows that is plain text, see `prose`; up to 0.5.
+        dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
+        dream_depth: Steps that a dream goes on.
+        dream_lanes: Dreams side by side, for rows to choose from.
+        dream_every: Updates after which dreams are dreamed anew.
+        dream_from: Step from which on there are such rows; dreams are worth nothing earlier.
     """
 
     rows: int = 16
@@ -80,7 +94,11 @@ class BatchConfig:
     talk_rows: int = 0
     talk_length: int = 384
     prose_share: float = 0.0
-    echoes: int = 2
+    dream_share: float = 0.5
+    dream_depth: int = 24
+    dream_lanes: int = 24
+    dream_every: int = 12
+    dream_from: int = 500
 
 
 class Batches:
@@ -91,7 +109,7 @@ class Batches:
 
     def __init__(
         self,
-        store: Store,
+        latents: np.ndarray,
         tracks: list[Track],
         tokenizer: TextTokenizer,
         config: BatchConfig,
@@ -103,15 +121,20 @@ class Batches:
 
         `things` may be asked after in each world, by its name; `prose` is plain text to read.
         """
-        self.store, self.tokenizer, self.config, self.seed = store, tokenizer, config, seed
+        self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
         self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
         if not self.tracks:
             raise WorldsimError(
                 f"no episode has {config.window} frames: collect longer episodes "
                 "(max_steps=…) or lower batch.window"
             )
-        if config.echoes < 0:
-            raise WorldsimError(f"batch.echoes={config.echoes}: use 0 or more")
+        if config.dream_every < 1:
+            raise WorldsimError(f"batch.dream_every={config.dream_every}: use 1 or more updates")
+        if config.window > CONTEXT + config.dream_depth:
+            raise WorldsimError(
+                f"batch.dream_depth={config.dream_depth} is less than rows of "
+                f"batch.window={config.window} frames show: use {config.window - CONTEXT} or more"
+            )
         if not 0 <= config.prose_share <= 0.5:
             raise WorldsimError(f"batch.prose_share={config.prose_share}: use 0 to 0.5")
         if not 0 <= (config.plain_share or 0) <= 1 or not 0 <= config.labelled_share <= 1:
@@ -132,22 +155,33 @@ class Batches:
         self._known = Places(known, steps, config.balance, config.shares) if known else None
         # What is rare is not known of episodes whose actions are not.
         self._others = Places(others, steps, 0.0, config.shares) if others else None
-        self.talks = Talks(store, tokenizer, things or {})
+        self.talks = Talks(latents, tokenizer, things or {})
 
     def __call__(self, step: int) -> Batch:
         """Build the batch of a step."""
+        rng = np.random.default_rng([self.seed, step])
         config = self.config
-        rng = np.random.default_rng([self.seed, step - self.echo(step)])
+        lanes = self.lanes(step) if step >= config.dream_from else []
+        dreams = round(config.dream_share * config.rows) if lanes else 0
+        chosen = [int(rng.integers(len(lanes))) for _ in range(dreams)]
+        # Shallow dreams more often: there the real frames still line up.
+        firsts = [int((lanes[k].frames - config.window + 1) * rng.random() ** 2) for k in chosen]
+        places = [
+            (lanes[k].track, lanes[k].first + first)
+            for k, first in zip(chosen, firsts, strict=True)
+        ]
         captions = round(config.imagine_share * config.rows)
-        places = [self._place(rng) for _ in range(config.rows - captions)]
+        places += [self._place(rng) for _ in range(config.rows - dreams - captions)]
         examples = [self._example(*place, rng) for place in places]
         examples += self._clips(self.talks.imagine, captions * config.window, rng)
         rows, _ = pack(examples, config.rows, config.text_length, config.window, self.tokenizer.pad)
-        return self.with_noise(rows, np.random.default_rng([self.seed, step, 2]))
-
-    def echo(self, step: int) -> int:
-        """Number the updates that show the same play, from 0."""
-        return step % (self.config.echoes + 1)
+        follows = np.isin(rows.frame_doc, range(dreams))
+        lane, begun = (
+            np.array([*values, 0])[np.where(follows, rows.frame_doc, -1)]
+            for values in (chosen, firsts)
+        )
+        depth = np.where(follows, begun + rows.frame_time + 1 - CONTEXT, 0).clip(min=0)
+        return self.with_noise(rows, rng, depth, lane)
 
     def talk(self, step: int) -> Batch | None:
         """Build the rows of a step in which frames are only looked at, and asked about."""
@@ -163,7 +197,24 @@ class Batches:
         rows, _ = pack(
             clips, config.talk_rows, config.talk_length, config.window, self.tokenizer.pad
         )
-        return self.with_noise(rows, rng)
+        none = np.zeros_like(rows.frame_doc)
+        return self.with_noise(rows, rng, none, none)
+
+    def generation(self, step: int) -> int:
+        """Number the stretches of steps that share their dreams."""
+        return step // self.config.dream_every
+
+    def lanes(self, step: int) -> list[Lane]:
+        """Return the play that the dreams shown at a step follow; labelled play, of course."""
+        config = self.config
+        rng = np.random.default_rng([self.seed, self.generation(step), config.dream_depth])
+        lanes = []
+        places = [self._place(rng) for _ in range(config.dream_lanes)]
+        for track, first in (place for place in places if place[0].start in self._labelled):
+            frames = len(track.actions) + 1
+            first = min(first, max(0, frames - CONTEXT - config.dream_depth))
+            lanes.append(Lane(track, first, min(frames - first, CONTEXT + config.dream_depth)))
+        return lanes
 
     def from_step(self, step: int) -> Iterator[tuple[Batch, Batch | None]]:
         """Yield play and talk of ``step, step + 1, …``, prepared while the last are in use."""
@@ -177,18 +228,26 @@ class Batches:
     def _both(self, step: int) -> tuple[Batch, Batch | None]:
         return self(step), self.talk(step)
 
-    def with_noise(self, rows: Rows, rng: np.random.Generator) -> Batch:
-        """Draw noise and levels for packed rows."""
+    def sample_latents(self, num: int) -> torch.Tensor:
+        """Return the latents of `num` windows, ``(num, window, c, h, w)``."""
+        rng = np.random.default_rng(self.seed)
+        windows = [self._window(*self._place(rng)) for _ in range(num)]
+        return torch.from_numpy(np.stack([window.latents for window in windows]))
+
+    def with_noise(
+        self, rows: Rows, rng: np.random.Generator, depth: np.ndarray, lane: np.ndarray
+    ) -> Batch:
+        """Draw noise and levels for packed rows; frames that follow dreamed ones have no other."""
         config, shape = self.config, rows.frame_doc.shape
         noise = rng.standard_normal((2, *rows.latents.shape), dtype=np.float32)
         levels = 1 / (1 + np.exp(-rng.normal(config.level_mean, config.level_std, shape)))
         # What nothing leads to is drawn in many passes, see `RolloutConfig.first_steps`.
-        pure = (rng.random(shape) < config.pure_share) & (rows.frame_time > 0)
+        pure = (rng.random(shape) < config.pure_share) & (rows.frame_time > 0) | (depth > 0)
         levels = np.where(pure, rng.uniform(0.96, 1.0, shape), levels)
         history = rng.uniform(0, config.history_level, shape) * (rng.random(shape) < 0.5)
         history = np.maximum(history, config.base_level)
         levels, history = levels.astype(np.float32), history.astype(np.float32)
-        arrays = (*rows, *noise, levels, history, rows.latents, rows.pictures)
+        arrays = (*rows, *noise, levels, history, rows.latents, depth, lane)
         return Batch(*map(torch.from_numpy, arrays))
 
     def _place(self, rng: np.random.Generator) -> tuple[Track, int]:
@@ -224,4 +283,4 @@ class Batches:
         return [clip for clip in clips if clip]
 
     def _window(self, track: Track, first: int) -> Window:
-        return track.window(self.store, first, self.config.window - 1)
+        return track.window(self.latents, first, self.config.window - 1)

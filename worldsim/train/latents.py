@@ -1,16 +1,13 @@
 """Recorded play as the transformer meets it: every frame encoded once, every word tokenised.
 
-The cache lies in the run folder as flat arrays; they are written once and read by memory map.
+The cache lies in the run folder as one flat array; it is written once and read by memory map.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,16 +16,8 @@ from tqdm import tqdm
 from worldsim.codec import Codec, to_float
 from worldsim.data import Collection
 from worldsim.errors import WorldsimError
-from worldsim.precision import multiplies_bf16
 from worldsim.sequence import Window
 from worldsim.text import TextTokenizer
-
-
-class Store(NamedTuple):
-    """All frames of a dataset, episodes one after the other: read-only memory maps."""
-
-    latents: np.ndarray  # float16 (frames, c, h, w)
-    pictures: np.ndarray  # uint8 (frames, H, W, 3)
 
 
 @dataclass
@@ -61,13 +50,12 @@ class Track:
     facts: list[str] | None = None
     depth: np.ndarray | None = None
 
-    def window(self, store: Store, first: int, steps: int) -> Window:
+    def window(self, latents: np.ndarray, first: int, steps: int) -> Window:
         """Cut `steps` steps beginning at frame `first`."""
         cut = slice(first, first + steps)
         at = self.start + first
         return Window(
-            latents=store.latents[at : at + steps + 1].astype(np.float32),
-            pictures=store.pictures[at : at + steps + 1],
+            latents=latents[at : at + steps + 1].astype(np.float32),
             actions=self.actions[cut],
             sentences=self.sentences[cut],
             stretch=self.stretch[cut],
@@ -76,57 +64,42 @@ class Track:
 
 
 @torch.no_grad()
-def encode_dataset(dataset: Collection, codec: Codec, folder: Path, batch: int = 128) -> Store:
-    """Encode all frames once into ``latents.npy``, beside their pictures in ``pictures.npy``."""
-    total, size = sum(info.length for info in dataset.episodes), dataset.image_size
-    paths = folder / "pictures.npy", folder / "latents.npy"
-    kinds = ((total, size, size, 3), np.uint8), ((total, *codec.latent_shape), np.float16)
-    if not all(path.exists() for path in paths):
+def encode_dataset(dataset: Collection, codec: Codec, path: Path, batch: int = 128) -> np.ndarray:
+    """Encode all frames once into ``path`` and return them as a read-only memory map.
+
+    Returns:
+        float16 ``(frames, c, h, w)``, episodes one after the other.
+    """
+    total = sum(info.length for info in dataset.episodes)
+    shape = (total, *codec.latent_shape)
+    if not path.exists():
         device = next(iter(codec.buffers())).device
-        partial = [path.with_suffix(".tmp") for path in paths]
-        pictures, latents = (
-            np.lib.format.open_memmap(path, "w+", kind, shape)
-            for path, (shape, kind) in zip(partial, kinds, strict=True)
-        )
+        partial = path.with_suffix(".tmp")
+        store = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
         at = 0
         with tqdm(total=total, desc="encode", unit="frame") as bar:
-            for episode in _ahead(dataset):
-                for frames in torch.from_numpy(episode).split(batch):
-                    with torch.autocast(device.type, torch.bfloat16, multiplies_bf16(device)):
-                        known = codec.encode(to_float(frames.to(device)))
-                    pictures[at : at + len(frames)] = frames.numpy()
-                    latents[at : at + len(frames)] = known.float().cpu().numpy()
+            for index in range(len(dataset)):
+                for frames in torch.from_numpy(dataset.load(index).frames).split(batch):
+                    latents = codec.encode(to_float(frames.to(device)))
+                    store[at : at + len(frames)] = latents.cpu().numpy()
                     at += len(frames)
                     bar.update(len(frames))
-        for store, written, path in zip((pictures, latents), partial, paths, strict=True):
-            store.flush()
-            written.rename(path)
-    shown, encoded = (_load(path, shape) for path, (shape, _) in zip(paths, kinds, strict=True))
-    return Store(encoded, shown)
-
-
-def _ahead(dataset: Collection) -> Iterator[np.ndarray]:
-    """Yield the frames of every episode, the next one's read while the last one's are in use."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead = pool.submit(dataset.load, 0)
-        for index in range(len(dataset)):
-            frames = ahead.result().frames
-            if index + 1 < len(dataset):
-                ahead = pool.submit(dataset.load, index + 1)
-            yield frames
+        store.flush()
+        partial.rename(path)
+    return _load(path, shape)
 
 
 def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r")
+        latents = np.load(path, mmap_mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise WorldsimError(f"{path} is damaged: delete it to encode the frames anew") from error
-    if array.shape != shape:
+    if latents.shape != shape:
         raise WorldsimError(
-            f"{path} holds {array.shape}, the dataset now has {shape}: it changed since this run "
-            "began; choose another out=…"
+            f"{path} holds latents {latents.shape}, the dataset now has {shape}: it changed since "
+            "this run began; choose another out=…"
         )
-    return array
+    return latents
 
 
 def read_tracks(dataset: Collection, tokenizer: TextTokenizer) -> list[Track]:

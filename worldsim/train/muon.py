@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from worldsim.model import WorldTransformer
@@ -65,12 +65,19 @@ def orthogonalise(gradient: Tensor, steps: int = 5) -> Tensor:
     return (x.mT if tall else x).to(gradient.dtype)
 
 
-def make_optimizers(network: WorldTransformer, rate: float, decay: float) -> list[Optimizer]:
-    """Return Muon for the blocks' matrices and AdamW for everything else."""
+def make_optimizers(
+    network: WorldTransformer, critic: nn.Module | None, rate: float, decay: float
+) -> list[Optimizer]:
+    """Return Muon for the blocks' matrices and AdamW for everything else, a critic apart."""
     blocks = [p for p in network.blocks.parameters() if p.ndim == 2]
     chosen = {id(p) for p in blocks}
     rest = [p for p in network.parameters() if id(p) not in chosen]
-    return [
+    optimizers: list[Optimizer] = [
         Muon(blocks, lr=rate, weight_decay=decay),
         AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=decay),
     ]
+    if critic is not None:
+        optimizers.append(
+            AdamW(critic.parameters(), lr=rate, betas=(0.5, 0.99), weight_decay=decay)
+        )
+    return optimizers

@@ -32,7 +32,8 @@ class ModelConfig:
     text_hidden: int = 256
     image_hidden: int = 704
     patch: int = 2
-    mover_width: int = 96
+    painter_width: int = 96
+    plan_width: int = 32
     match_width: int = 32
     stem_width: int = 32
     split: bool = True
@@ -54,7 +55,7 @@ class TrainConfig:
         init_from: Checkpoint folder to take the transformer's first weights and the words from;
             the sizes in `model` are then those of that checkpoint, but for `OPTIONAL` parts that it
             lacks: they are added, untrained.
-        num_steps: Denoising passes a frame in play.
+        num_steps: Denoising passes a frame, in play and in the dreams shown while training.
         num_starts: Start clips to put into the checkpoint.
     """
 
@@ -66,7 +67,7 @@ class TrainConfig:
     codec: str = "patch"
     codec_from: str = ""
     init_from: str = ""
-    num_steps: int = 4
+    num_steps: int = 1
     num_starts: int = 24
     codec_options: dict[str, float] = field(default_factory=dict)
     codec_stage: CodecConfig = field(default_factory=CodecConfig)
@@ -102,14 +103,16 @@ def train(config: TrainConfig) -> None:
     device = _device(config.device)
     codec = _codec(config, dataset, run, device)
     tokenizer = _tokenizer(config, dataset, run)
-    store = encode_dataset(dataset, codec, run.path)
+    latents = encode_dataset(dataset, codec, run.path / "latents.npy")
     tracks = read_tracks(dataset, tokenizer)
     things = {name: spec.things for name, spec in dataset.worlds.items()}
     texts = keep_prose(run.path) if config.batch.prose_share else []
     prose = [sentence for package in texts for sentence in package.sentences]
-    batches = Batches(store, tracks, tokenizer, config.batch, config.seed, things, prose)
+    batches = Batches(latents, tracks, tokenizer, config.batch, config.seed, things, prose)
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
+    network.fit_surprise(batches.sample_latents(num=128))
+    network.canvas.fit(*codec.canvas())
     checkpoint = Checkpoint(
         network=network,
         codec=codec,
@@ -198,8 +201,7 @@ def _network(config: TrainConfig, codec: Codec, tokenizer: TextTokenizer) -> Wor
         network = WorldTransformer.from_config(dict(size) | parts)
         network.load_state_dict(network.state_dict() | trained.state_dict())
         return network
-    image_size = codec.config.image_size
-    sizes = asdict(config.model) | {"vocab_size": len(tokenizer), "image_size": image_size}
+    sizes = asdict(config.model) | {"vocab_size": len(tokenizer), "cell": codec.cell}
     try:
         return WorldTransformer(latent_channels=channels, latent_size=side, **sizes)
     except ValueError as error:

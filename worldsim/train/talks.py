@@ -17,7 +17,7 @@ from worldsim.grammar import ask, describe
 from worldsim.pose_text import motion, write_motion
 from worldsim.sequence import Example, Talk, simulate, talk
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, INFER, POSE, TextTokenizer
-from worldsim.train.latents import Store, Track
+from worldsim.train.latents import Track
 
 DEPTH_SHARE = 0.25  # of clips are asked for depth, too
 
@@ -26,18 +26,18 @@ class Talks:
     """Asks all there is to ask of a place in recorded play.
 
     Args:
-        store: All frames.
+        latents: All frames.
         tokenizer: Turns words into tokens.
         things: What may be asked after in vain, by world.
     """
 
     def __init__(
         self,
-        store: Store,
+        latents: np.ndarray,
         tokenizer: TextTokenizer,
         things: Mapping[str, Sequence[str]],
     ):
-        self.store, self.tokenizer, self.things = store, tokenizer, things
+        self.latents, self.tokenizer, self.things = latents, tokenizer, things
 
     def __call__(self, track: Track, first: int, rng: np.random.Generator) -> Example:
         """Return frame `first` and the next one, with questions about one or both."""
@@ -47,7 +47,7 @@ class Talks:
         found = [kind(track, first, rng) for kind in one]
         found += [kind(track, first + 1, rng) for kind in (self._infer, self._pose)]
         talks = [asked for asked in found if asked]
-        return talk(track.window(self.store, first, 1), self.tokenizer, talks)
+        return talk(track.window(self.latents, first, 1), self.tokenizer, talks)
 
     def imagine(self, track: Track, at: int, rng: np.random.Generator) -> Example | None:
         """Return a caption → F, the only template here in which a frame is what is learnt."""
@@ -55,7 +55,7 @@ class Talks:
         if text is None:
             return None
         words = self.tokenizer.encode(text)
-        window = track.window(self.store, at, 0)
+        window = track.window(self.latents, at, 0)
         return simulate(window, self.tokenizer, len(words) + 4, [], words)
 
     def _infer(self, track: Track, at: int, rng: np.random.Generator) -> Talk:

@@ -17,7 +17,7 @@ from worldsim.metrics import LPIPS
 from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective
 from worldsim.precision import multiplies_bf16
 from worldsim.train.batches import Batches
-from worldsim.train.echo import Echo
+from worldsim.train.dreams import Dreams
 from worldsim.train.flops import count_flops, utilisation
 from worldsim.train.muon import make_optimizers
 from worldsim.train.run import RunFolder
@@ -82,11 +82,14 @@ class WorldStage:
         for parameter in self.network.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        codec = checkpoint.codec.to(self.accelerator.device).eval().requires_grad_(False)
-        eye = Eye(codec.decode, LPIPS.load(self.accelerator.device))
-        whole = WorldObjective(self.network, objective, codec.encode, eye)
-        self.optimizers = make_optimizers(self.network, config.rate, config.weight_decay)
-        self.echo = Echo(codec.decode)
+        whole = WorldObjective(
+            self.network, objective, self._eye() if self.network.painter else None
+        )
+        self.critic = whole.critic
+        self.dreams = Dreams(self.network, checkpoint.tokenizer, checkpoint.rollout, batches)
+        self.optimizers = make_optimizers(
+            self.network, self.critic, config.rate, config.weight_decay
+        )
         self.objective = self.accelerator.prepare(whole)
         self.optimizers = [self.accelerator.prepare(o) for o in self.optimizers]
         self.forward = torch.compile(self.objective) if config.compile else self.objective
@@ -120,9 +123,7 @@ class WorldStage:
                 logs |= utilisation(flops, now - began, self.accelerator.device)
             self.run_folder.log(self.step, logs)
             bar.update()
-            bar.set_postfix(
-                {k: f"{logs[k]:.3f}" for k in ("flow", "perceptual", "text", "frames_per_second")}
-            )
+            bar.set_postfix({k: f"{logs[k]:.3f}" for k in ("flow", "text", "frames_per_second")})
             over = config.minutes and now - begun > 60 * config.minutes
             over = over or self.step == config.steps
             sheet = over or now - sampled > 60 * config.sample_minutes
@@ -148,10 +149,12 @@ class WorldStage:
     def update(self, batch: Batch, asked: Batch | None = None) -> dict[str, float]:
         """Take one step; a loss or gradient that is not finite stops the run."""
         rate = self.rate_at(self.step)
-        batch = self.echo.into(self._on_device(batch), self.batches.echo(self.step))
+        batch = self._on_device(batch)
+        if self.dreams.stale(batch, self.step):
+            self._with_average(lambda: self.dreams.renew(self.step))
+        batch = self.dreams.into(batch)
         with self.accelerator.autocast():
-            loss, logs, guess = self.forward(batch, asked and self._on_device(asked))
-        self.echo.keep(guess)
+            loss, logs = self.forward(batch, asked and self._on_device(asked))
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if not torch.isfinite(loss + norm):
@@ -185,9 +188,10 @@ class WorldStage:
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
+            "critic": self.critic.state_dict() if self.critic else None,
             "optimizers": [o.state_dict() for o in self.optimizers],
             "ema": self.ema.state_dict(),
-            "echo": self.echo.seen,
+            "dreams": self.dreams.state(),
         }
         self.run_folder.save_state(state)
         self._with_average(lambda: self.checkpoint.save(self.run_folder.path / "model"))
@@ -199,6 +203,13 @@ class WorldStage:
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(x.to(self.accelerator.device, non_blocking=True) for x in batch))
+
+    def _eye(self) -> Eye:
+        """Look at latents through the codec; no part of it learns here."""
+        device = self.accelerator.device
+        codec = self.checkpoint.codec.to(device).eval().requires_grad_(False)
+        sight = LPIPS.load(device)
+        return Eye(codec.sketch, sight, tuple(head.shape[1] for head in sight.heads))
 
     def _with_average(self, action) -> None:  # type: ignore[no-untyped-def]
         parameters = list(self.network.parameters())
@@ -218,10 +229,12 @@ class WorldStage:
             return
         try:
             self.network.load_state_dict(state["network"])
+            if self.critic:
+                self.critic.load_state_dict(state["critic"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.ema.load_state_dict(state["ema"])
-            self.echo.seen = state["echo"]
+            self.dreams.load(state["dreams"])
             self.step, self.seconds = state["step"], state["seconds"]
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise WorldsimError(

@@ -7,7 +7,7 @@ import torch
 
 from worldsim.text import TextTokenizer
 from worldsim.train.batches import BatchConfig, Batches
-from worldsim.train.latents import Store, Track
+from worldsim.train.latents import Track
 
 CONFIG = BatchConfig(rows=4, window=5, text_length=60)
 LENGTHS = (4, 9, 3)  # steps of the episodes; the last is too short for a window
@@ -21,9 +21,6 @@ def make_batches(tokenizer, seed=0, prose=(), **changes):
     """Latents are the number of the frame, so that windows can be recognised."""
     total = sum(length + 1 for length in LENGTHS)
     latents = np.arange(total, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
-    pictures = np.arange(total, dtype=np.uint8)[:, None, None, None] * np.ones(
-        (1, 4, 4, 3), np.uint8
-    )
     tracks, start = [], 0
     for length in LENGTHS:
         tracks.append(
@@ -38,7 +35,7 @@ def make_batches(tokenizer, seed=0, prose=(), **changes):
         )
         start += length + 1
     config = replace(CONFIG, **changes)
-    return Batches(Store(latents, pictures), tracks, tokenizer, config, seed, prose=prose)
+    return Batches(latents, tracks, tokenizer, config, seed, prose=prose)
 
 
 def same(one, other):

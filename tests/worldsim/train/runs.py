@@ -29,13 +29,13 @@ def write_data(path: Path, num: int = 4, steps: int = 40, spec: WorldSpec = SPEC
 
 def make_config(data: Path | str, out: Path | str, **stage: float) -> TrainConfig:
     """Return a config of a few steps; `stage` changes its last part."""
-    config = TrainConfig(data=str(data), out=str(out), codec="patch")
-    config.codec_options = {"keep": 12, "retouch": 0}
+    config = TrainConfig(data=str(data), out=str(out), codec_options={"keep": 12, "retouch": 0})
     config.codec_stage.frames = config.codec_stage.fit_frames = 60
     model, batch = config.model, config.batch
     model.width, model.depth, model.text_hidden, model.image_hidden = 64, 1, 32, 32
-    model.vocab_size, model.mover_width, config.num_steps = 384, 32, 1
+    model.vocab_size = 384
     batch.rows, batch.window, batch.text_length, batch.say_share = 2, WINDOW, 48, 0.3
+    batch.dream_from, batch.dream_every, batch.dream_lanes, batch.dream_depth = 1, 2, 2, 4
     config.stage.steps, config.stage.warmup = STEPS, 2
     for name, value in stage.items():
         assert hasattr(config.stage, name), name

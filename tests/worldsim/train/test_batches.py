@@ -7,7 +7,7 @@ import torch
 from tests.worldsim.train.played import CONFIG, make_batches, make_tokenizer, same, words
 from worldsim.errors import WorldsimError
 from worldsim.sequence import PADDING
-from worldsim.train.batches import Batches
+from worldsim.train.batches import CONTEXT, Batches
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +52,34 @@ def test_noise_has_a_level_for_every_frame_and_history_never_none(tokenizer):
     assert abs(noise.mean()) < 0.05 and abs(noise.std() - 1) < 0.05
 
 
-def test_the_same_play_is_shown_several_times_in_a_row_with_other_noise(tokenizer):
-    batches = make_batches(tokenizer, echoes=2)
-    shown = [batches(step) for step in range(6)]
-    assert [batches.echo(step) for step in range(6)] == [0, 1, 2] * 2
-    for one, other in ((0, 1), (1, 2), (3, 5)):
-        assert torch.equal(shown[one].latents, shown[other].latents)
-        assert torch.equal(shown[one].text_ids, shown[other].text_ids)
-        assert not torch.equal(shown[one].noise, shown[other].noise)
-    assert not torch.equal(shown[2].latents, shown[3].latents)
-    with pytest.raises(WorldsimError, match="echoes=-1: use 0 or more"):
-        make_batches(tokenizer, echoes=-1)
+def test_a_share_of_the_rows_follows_dreams_from_a_step_on(tokenizer):
+    batches = make_batches(tokenizer, dream_share=0.5, dream_from=10, say_share=0.0)
+    assert not batches(9).depth.any()
+    for step in range(10, 40):
+        depth = batches(step).depth
+        assert not depth[2:].any() and depth[:2, -1].all()
+        assert ((depth[:2, 1:] - depth[:2, :-1]) == (depth[:2, 1:] > 0)).all(), "a step at a time"
+
+
+def test_a_row_shows_the_frames_that_its_dream_stands_for(tokenizer):
+    """Frame by frame what is aimed at is what was recorded as deep in the lane."""
+    batches = make_batches(tokenizer, dream_from=0, dream_depth=5, dream_every=4, say_share=0.0)
+    seen = set()
+    for step in range(12):
+        batch, lanes = batches(step), batches.lanes(step)
+        for row, slot in torch.nonzero(batch.depth).tolist():
+            lane, depth = lanes[batch.lane[row, slot]], int(batch.depth[row, slot])
+            assert depth <= 5 and CONTEXT + depth <= lane.frames
+            at = lane.track.start + lane.first + CONTEXT + depth - 1
+            assert batch.latents[row, slot, 0, 0, 0] == at
+            seen.add(depth)
+    assert seen == {1, 2, 3, 4, 5}
+
+
+def test_dreams_begin_at_the_same_places_for_as_many_steps_as_they_last(tokenizer):
+    batches = make_batches(tokenizer, dream_every=4)
+    places = [[(x.track.start, x.first) for x in batches.lanes(step)] for step in range(12)]
+    assert places[0] == places[3] != places[4] == places[7] != places[8]
 
 
 def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
@@ -72,7 +89,7 @@ def test_windows_with_rare_actions_are_drawn_more_often(tokenizer):
 
     def share(balance):
         config = replace(CONFIG, balance=balance)
-        batches = Batches(plain.store, plain.tracks, tokenizer, config, 0)
+        batches = Batches(plain.latents, plain.tracks, tokenizer, config, 0)
         firsts = torch.stack([batches(step).latents[:, 0, 0, 0, 0] for step in range(200)])
         return float((firsts == 10).float().mean())
 
@@ -85,7 +102,7 @@ def of_two_worlds(tokenizer, **changes):
     plain = make_batches(tokenizer)
     plain.tracks[0].world, plain.tracks[0].prompt = "there", tokenizer.encode("go on")
     config = replace(CONFIG, **changes)
-    return Batches(plain.store, plain.tracks, tokenizer, config, 0)
+    return Batches(plain.latents, plain.tracks, tokenizer, config, 0)
 
 
 def test_worlds_are_drawn_as_often_as_there_is_of_them_or_as_is_asked(tokenizer):
@@ -118,7 +135,7 @@ def test_a_window_is_prompted_with_the_sentence_about_its_own_place(tokenizer):
 
 
 def test_what_nothing_leads_to_starts_from_every_level_of_noise(tokenizer):
-    batches = make_batches(tokenizer, pure_share=1.0)
+    batches = make_batches(tokenizer, pure_share=1.0, dream_share=0.0)
     levels, times = [], []
     for step in range(10):
         batch = batches(step)
@@ -128,6 +145,22 @@ def test_what_nothing_leads_to_starts_from_every_level_of_noise(tokenizer):
     assert (level[~first] >= 0.96).all() and (level[first] < 0.96).float().mean() > 0.5
 
 
+def test_latents_can_be_looked_at_before_training(tokenizer):
+    latents = make_batches(tokenizer).sample_latents(num=6)
+    assert latents.shape == (6, 5, 2, 2, 2) and latents.dtype == torch.float32
+
+
 def test_episodes_that_are_all_too_short_are_refused(tokenizer):
     with pytest.raises(WorldsimError, match="no episode has 12 frames.*lower batch.window"):
         make_batches(tokenizer, window=12)
+
+
+def test_dreams_shorter_than_a_row_are_refused(tokenizer):
+    make_batches(tokenizer, window=5, dream_depth=1)
+    with pytest.raises(WorldsimError, match="dream_depth=0 is less than.*window=5.*use 1 or more"):
+        make_batches(tokenizer, window=5, dream_depth=0)
+
+
+def test_dreams_that_never_last_are_refused(tokenizer):
+    with pytest.raises(WorldsimError, match="dream_every=0: use 1 or more"):
+        make_batches(tokenizer, dream_every=0)

@@ -157,7 +157,7 @@ def build(config: TrainConfig, image_size: int):
         codec = make_codec(config.codec, image_size, **options)
         channels, side, _ = codec.latent_shape
         sizes = {f.name: getattr(config.model, f.name) for f in fields(ModelConfig)}
-        sizes |= {"latent_channels": channels, "latent_size": side, "image_size": image_size}
+        sizes |= {"latent_channels": channels, "latent_size": side, "cell": codec.cell}
         return codec, WorldTransformer(**sizes)
 
 

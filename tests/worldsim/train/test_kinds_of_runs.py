@@ -1,4 +1,4 @@
-"""The real training program on several worlds, and without mover and stem."""
+"""The real training program on several worlds, and without a painter."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_one_run_learns_several_worlds_and_has_starts_in_each(data, tmp_path):
     assert dream.step(["forward", "turn left"]).frames.shape == (2, 32, 32, 3)
 
 
-def test_a_network_without_mover_is_trained_and_dreams_in_several_passes(data, tmp_path):
+def test_a_network_without_painter_is_trained_and_dreams_in_several_passes(data, tmp_path):
     config = make_config(data, tmp_path / "run", steps=3)
-    config.model.mover_width, config.model.stem_width, config.num_steps = 0, 0, 2
+    config.model.painter_width, config.objective.flow_weight, config.num_steps = 0, 1.0, 2
     config.stage.minutes = 1e-9
     train(config)
     config.stage.minutes = 0.0
     train(config)  # goes on where it was
     logs = metrics(tmp_path / "run")
-    assert [line["step"] for line in logs] == [1, 2, 3]
+    assert [line["step"] for line in logs] == [1, 2, 3] and "fake" not in logs[0]
     checkpoint = Checkpoint.load(tmp_path / "run" / "model")
-    assert checkpoint.network.mover is None and checkpoint.rollout.num_steps == 2
+    assert checkpoint.network.painter is None and checkpoint.rollout.num_steps == 2

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
+from worldsim.critic import Critic
 from worldsim.train.muon import Muon, make_optimizers, orthogonalise
 
 
@@ -38,11 +39,13 @@ def test_it_finds_the_bottom_of_a_bowl_and_skips_what_has_no_gradient():
 
 
 def test_matrices_of_the_blocks_go_to_muon_and_all_else_to_adam():
-    network = make_checkpoint().network
-    muon, adam = make_optimizers(network, 1e-3, 0.01)
+    network, judge = make_checkpoint().network, Critic((8, 16))
+    muon, adam, critic = make_optimizers(network, judge, 1e-3, 0.01)
     chosen = [p for group in muon.param_groups for p in group["params"]]
     rest = [p for group in adam.param_groups for p in group["params"]]
     assert all(p.ndim == 2 for p in chosen)
     assert {id(p) for p in chosen} == {id(p) for p in network.blocks.parameters() if p.ndim == 2}
     assert len(chosen) + len(rest) == len(list(network.parameters()))
     assert not {id(p) for p in chosen} & {id(p) for p in rest}
+    theirs = [id(p) for group in critic.param_groups for p in group["params"]]
+    assert set(theirs) == {id(p) for p in judge.parameters()}

@@ -17,7 +17,7 @@ def test_rows_of_talk_show_short_clips_and_say_something_of_them(tokenizer):
     batches = make_batches(tokenizer, talk_rows=2)
     for step in range(10):
         batch = batches.talk(step)
-        assert batch.latents.shape[0] == 2
+        assert batch.latents.shape[0] == 2 and not batch.depth.any()
         for row in range(2):
             docs = batch.frame_doc[row][batch.frame_doc[row] != PADDING].tolist()
             assert len(docs) == 4 and all(docs.count(doc) == 2 for doc in docs)
@@ -83,7 +83,7 @@ def test_of_episodes_without_labels_no_action_or_sentence_is_shown(tokenizer, sh
 
 @pytest.mark.parametrize(("plain", "expected"), [(0.0, 0), (1.0, 1), (0.25, 0.25), (None, 0.5)])
 def test_the_share_of_plain_video_is_what_it_is_told_to_be(tokenizer, plain, expected):
-    batches = make_batches(tokenizer, labelled_share=0.5, plain_share=plain)
+    batches = make_batches(tokenizer, labelled_share=0.5, plain_share=plain, dream_share=0.0)
     rng = np.random.default_rng(0)
     drawn = [batches._place(rng)[0].start in batches._labelled for _ in range(400)]
     assert 1 - np.mean(drawn) == pytest.approx(expected, abs=0.08)

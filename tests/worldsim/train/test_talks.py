@@ -7,12 +7,11 @@ from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.data.episode import DEPTH_SIDE
 from worldsim.pose_text import write_motion
 from worldsim.text import DEPTHS, TALK, TextTokenizer
-from worldsim.train.latents import Store, Track
+from worldsim.train.latents import Track
 from worldsim.train.talks import Talks, depth_words
 
 BOX = {"name": "box", "colour": "red", "bearing": 2, "distance": 2.0}
 LATENTS = np.arange(6, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
-STORE = Store(LATENTS, np.zeros((6, 4, 4, 3), np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def said(example, branch, tokenizer):
 
 
 def test_an_action_is_asked_after_two_frames_without_it(tokenizer, track):
-    example, branch = one(Talks(STORE, tokenizer, {}), "<infer>", track, 2)
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<infer>", track, 2)
     assert [frame[0, 0, 0] for frame in example.frames] == [2, 3]
     assert said(example, branch, tokenizer) == "forward"
     assert example.ids.count(track.actions[2][0]) == 1  # said once, seen by nothing else
@@ -68,12 +67,12 @@ def test_an_action_is_asked_after_two_frames_without_it(tokenizer, track):
 
 def test_the_motion_is_in_metres(tokenizer, track):
     track.pose[1] = track.pose[0] + [0, 0, 0]
-    example, branch = one(Talks(STORE, tokenizer, {}), "<pose>", track, 0)
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<pose>", track, 0)
     assert said(example, branch, tokenizer) == write_motion(0, 0, 0)
 
 
 def test_captions_and_answers_are_true_of_the_frame_shown(tokenizer, track):
-    talks, rng = Talks(STORE, tokenizer, {"rooms": ["red box", "cone"]}), np.random.default_rng(0)
+    talks, rng = Talks(LATENTS, tokenizer, {"rooms": ["red box", "cone"]}), np.random.default_rng(0)
     for _ in range(20):
         assert "red box" in tokenizer.decode(talks._describe(track, 1, rng).said)
         assert "box" not in tokenizer.decode(talks._describe(track, 0, rng).said)
@@ -82,7 +81,7 @@ def test_captions_and_answers_are_true_of_the_frame_shown(tokenizer, track):
 
 
 def test_the_question_is_not_for_the_model_to_guess(tokenizer, track):
-    example, branch = one(Talks(STORE, tokenizer, {}), "<ask>", track, 1)
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<ask>", track, 1)
     mine = [t for t, b in zip(example.ids, example.text_branch, strict=True) if b == branch]
     answer = mine[mine.index(tokenizer.mark("<answer>")) + 1 :]
     assert learnt(example, branch) == answer and answer[-1] == tokenizer.mark("<end>")
@@ -90,7 +89,7 @@ def test_the_question_is_not_for_the_model_to_guess(tokenizer, track):
 
 
 def test_depth_is_said_row_by_row_in_distances_a_fifth_apart(tokenizer, track):
-    example, branch = one(Talks(STORE, tokenizer, {}), "<depth>", track, 3)
+    example, branch = one(Talks(LATENTS, tokenizer, {}), "<depth>", track, 3)
     words = [tokenizer.depth_ids.index(token) for token in learnt(example, branch)[:-1]]
     assert words == depth_words(track.depth[3]).flatten().tolist()
     places = [
@@ -103,7 +102,7 @@ def test_depth_is_said_row_by_row_in_distances_a_fifth_apart(tokenizer, track):
 
 
 def test_a_caption_comes_before_the_frame_that_it_describes(tokenizer, track):
-    talks, rng = Talks(STORE, tokenizer, {}), np.random.default_rng(0)
+    talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
     example = talks.imagine(track, 2, rng)
     assert [frame[0, 0, 0] for frame in example.frames] == [2]
     before = [t for t, order in zip(example.ids, example.text_order, strict=True)
@@ -115,14 +114,14 @@ def test_a_caption_comes_before_the_frame_that_it_describes(tokenizer, track):
 
 def test_what_the_data_does_not_say_is_not_asked(tokenizer, track):
     track.pose = track.facts = track.depth = None
-    talks, rng = Talks(STORE, tokenizer, {}), np.random.default_rng(0)
+    talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
     for kind in (talks._describe, talks._ask, talks._pose, talks._depth):
         assert kind(track, 1, rng) is None
     assert set(talks(track, 1, rng).text_branch) == {0, 1}  # the action
 
 
 def test_what_is_asked_of_one_frame_is_asked_before_the_next_is_seen(tokenizer, track):
-    talks, rng = Talks(STORE, tokenizer, {}), np.random.default_rng(0)
+    talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
     after_two = {tokenizer.mark("<infer>"), tokenizer.mark("<pose>")}
     for first in range(5):
         example = talks(track, first, rng)
@@ -132,7 +131,7 @@ def test_what_is_asked_of_one_frame_is_asked_before_the_next_is_seen(tokenizer, 
 
 
 def test_every_kind_is_asked(tokenizer, track):
-    talks, rng = Talks(STORE, tokenizer, {}), np.random.default_rng(0)
+    talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
     marks = {tokenizer.mark(name) for name in TALK if name not in ("<answer>", "<end>")}
     seen = set()
     for _ in range(60):

@@ -1,0 +1,179 @@
+"""Draws the next frame: the picture of the last one, moved, then mended.
+
+The transformer says for every cell what is to happen; here it is done, close to the pixels. A
+learnt flow says for every spot of the next frame where it was in the last one, as the motion
+compensation of video codecs does; how things moved up to now is found by `Matching` and may go
+on. Nothing here knows of cameras, of depth or of actions. Sources: convolutions around a
+transformer, Transfusion (2408.11039); advection of pixels, Finn et al. 2016 (1605.07157).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldsim.canvas import Canvas
+from worldsim.matching import Matching
+
+DEGREE = 3  # of the polynomials in `Painter._sweep`
+MOOD = 64  # width of what is said to every layer about the frame as a whole
+REACH = 4.0  # pixels that a spot's flow is measured in
+EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
+
+
+class Painter(nn.Module):
+    """A small U-Net on pictures, with the transformer's words at its bottom.
+
+    Args:
+        canvas: Draws latents as pictures and reads them back.
+        plan: Values the transformer says about each cell.
+        whole: Width of what it says about the whole frame.
+        widths: Channels, from fine to coarse; each step halves the picture.
+        match_width: Channels by which the last two pictures are compared; 0: they are not.
+    """
+
+    fields: Tensor
+
+    def __init__(
+        self, canvas: Canvas, plan: int, whole: int, widths: list[int], match_width: int = 0
+    ):
+        super().__init__()
+        values, fine = canvas.values * canvas.fold**2, widths[0]
+        self.fold = canvas.fold
+        self.mood = nn.Linear(whole, MOOD)
+        self.look = nn.Conv2d(2 * values, fine, 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.before = nn.ModuleList(Residual(width) for width in widths)
+        self.plan = nn.Conv2d(plan, widths[-1], 1)
+        self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
+        self.after = nn.ModuleList(Residual(width) for width in widths)
+        self.flow = nn.Conv2d(fine, 2, 3, padding=1)
+        side = canvas.side // self.fold
+        self.match = Matching(values, side, match_width, fine) if match_width else None
+        self.keep = nn.Conv2d(fine, 1, 3, padding=1) if match_width else None  # of that motion
+        middle = (torch.arange(side) + 0.5) * 2 / side - 1
+        powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
+        fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
+        self.register_buffer("fields", fields, persistent=False)
+        self.sweep = nn.Linear(whole, 2 * len(fields))
+        self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
+        self.mend = Residual(fine + 8)
+        self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
+        for layer in (self.flow, self.sweep, self.draw, self.keep):
+            for parameter in layer.parameters() if layer else ():
+                nn.init.zeros_(parameter)
+
+    def move(self, past: Tensor, plan: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Push the last picture about.
+
+        Args:
+            past: ``(n, 2, v, H, W)`` pictures of the frame before and of the one before that:
+                how things moved up to now is seen best in pixels.
+            plan: ``(n, plan, h, w)``.
+            whole: ``(n, whole)``.
+
+        Returns:
+            The picture moved, how new every spot is, see `advect`, and features for `mended`.
+        """
+        mood, skips = self.mood(whole), []
+        x, matched = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold)), None
+        if self.match:
+            now, before = F.pixel_unshuffle(past, self.fold).unbind(dim=1)
+            matched, told = self.match(now, before)
+            x = x + told
+        for residual, down in zip(self.before, [None, *self.down], strict=True):
+            x = residual(x if down is None else down(x), mood)
+            skips.append(x)
+        x = self.after[-1](x + self.plan(plan), mood)
+        for k in reversed(range(len(self.up))):
+            x = self.after[k](F.pixel_shuffle(self.up[k](x), 2) + skips[k], mood)
+        flow = REACH * (self.flow(x) + self._sweep(whole))
+        if self.keep is not None and matched is not None:
+            flow = flow + self.fold * self.keep(x) * matched
+        return *advect(past[:, 0], flow), x
+
+    def mended(
+        self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, new: Tensor
+    ) -> Tensor:
+        """Return what is to be added to a guess of the frame, all pictures ``(n, v, H, W)``.
+
+        It is detail alone, nothing on average over an eighth of the picture each way: colours come
+        by motion, a rollout would add up the smallest leaning to a colour without end. What is
+        `new`, 0 to 1, ``(n, 1, H, W)``, has its colours from nowhere else.
+        """
+        both = F.pixel_unshuffle(torch.cat([moved, guess], dim=1), self.fold)
+        x = self.look_again(torch.cat([features, both], dim=1))
+        drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
+        coarse = smooth(drawn, max(1, drawn.shape[-1] // 8))
+        return drawn - coarse * (1 - new)
+
+    def _sweep(self, whole: Tensor) -> Tensor:
+        """Return a smooth flow: polynomials of place, ``(n, whole)`` -> ``(n, 2, y, x)``.
+
+        A motion of the whole picture has few numbers, so all places vote on them: where texture
+        repeats, a single spot cannot tell a large motion from none.
+        """
+        weights = self.sweep(whole).unflatten(-1, (2, -1))
+        return torch.einsum("nat,tyx->nayx", weights, self.fields.to(whole.dtype))
+
+
+class Residual(nn.Module):
+    """Two convolutions between which the frame's mood scales and shifts (FiLM, 1709.07871)."""
+
+    def __init__(self, width: int):
+        """The way out starts at zero."""
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(MOOD, 2 * width)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, mood: Tensor) -> Tensor:
+        """(n, C, y, x), (n, MOOD) -> (n, C, y, x)."""
+        scale, shift = self.film(mood)[:, :, None, None].chunk(2, dim=1)
+        inside = self.first(F.silu(self.norm(x))) * (1 + scale) + shift
+        return x + self.second(F.silu(inside))
+
+
+def smooth(picture: Tensor, reach: int) -> Tensor:
+    """Return the mean around every pixel, `reach` to each side, (n, v, H, W)."""
+    picture = picture.contiguous()  # compiled, padding expects its gradient laid out so
+    padded, side = F.pad(picture, (reach,) * 4, mode="replicate"), 2 * reach + 1
+    # First along columns, then along rows: the same mean for a fraction of the sums.
+    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
+
+
+def advect(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Let every spot of a picture ``(n, v, H, W)`` show what `flow` points at.
+
+    Args:
+        picture: What is to be moved.
+        flow: ``(n, 2, y, x)`` pixels right and down.
+
+    Returns:
+        The picture moved, and ``(n, 1, H, W)`` how far past its edge each spot points, from 0 to 1
+        (`EDGE` pixels or more); that shows the edge. No gradient flows through the latter: nothing
+        is to look away in order to be painted.
+    """
+    # In float32 whatever the network's type: sixteen bits cannot tell neighbouring pixels.
+    height, width = picture.shape[-2:]
+    shift = F.interpolate(flow.float(), (height, width), mode="bilinear", align_corners=False)
+    columns = torch.arange(width, device=flow.device) + 0.5 + shift[:, 0]
+    rows = (torch.arange(height, device=flow.device) + 0.5)[:, None] + shift[:, 1]
+    where = torch.stack([columns * 2 / width - 1, rows * 2 / height - 1], dim=-1)
+    # A picture is moved a hundred times over. Bilinear it would melt; torch's bicubic sharpens
+    # waves of six pixels each time, until there is nothing else. The two mixed do neither: their
+    # second moments cancel at half a pixel, as those of Keys' cubic (1981) do everywhere.
+    # Of what is not a number the cubic makes none, as it should; the bilinear one would crash.
+    cubic, linear = (
+        F.grid_sample(picture.float(), to, mode, "border", align_corners=False)
+        for mode, to in (("bicubic", where), ("bilinear", where.nan_to_num()))
+    )
+    moved = (2 * cubic + linear) / 3
+    past = torch.stack([-columns, columns - width, -rows, rows - height]).amax(dim=0)
+    new = (past.detach() / EDGE).clamp(0, 1)[:, None]
+    return moved.to(picture.dtype), new.to(picture.dtype)
