@@ -8,7 +8,6 @@ losses, samplers, caches or worlds. Method: Beyond Language Modeling (2603.03276
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -18,31 +17,8 @@ from torch import Tensor, nn
 from worldsim.attention import Attend, frame_positions, rotary_angles, text_positions
 from worldsim.block import Block
 from worldsim.canvas import Canvas
-from worldsim.mender import WAVES, waves
 from worldsim.painter import Painter
 from worldsim.stem import Stem
-
-
-class Sketch(NamedTuple):
-    """What is settled about frames before any noise is looked at, n = B * F of them.
-
-    Attributes:
-        before: ``(n, v, H, W)`` pictures of the frames before.
-        moved: ``(n, v, H, W)`` the same, moved.
-        prior: ``(n, c, h, w)`` how far each value of these is to be doubted, a variance.
-        new: ``(n, 1, H, W)`` where there is nothing to be moved, 0 to 1.
-        features: ``(n, C, y, x)`` of the painter.
-        plan: ``(n, plan, h, w)``.
-        whole: ``(n, D)``.
-    """
-
-    before: Tensor
-    moved: Tensor
-    prior: Tensor
-    new: Tensor
-    features: Tensor
-    plan: Tensor
-    whole: Tensor
 
 
 class WorldTransformer(ModelMixin, ConfigMixin):
@@ -63,7 +39,6 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             size. See `Painter`. 0: no painter, every frame is drawn by the transformer alone.
         match_width: Channels by which the painter compares the last two frames, see `Matching`; 0:
             it does not.
-        mender_width: Channels of the painter's mender at its finest size, a multiple of 8.
         plan_width: Values the painter is told about each cell.
         stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
             looked at pass through it. 0: none, they are seen through one matrix alone.
@@ -86,16 +61,13 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         cell: int = 1,
         painter_width: int = 96,
         match_width: int = 0,
-        mender_width: int = 64,
         plan_width: int = 32,
         stem_width: int = 0,
         split: bool = True,
     ):
         super().__init__()
-        if width % 64 or latent_size % patch or stem_width % 8 or mender_width % 8:
-            raise ValueError(
-                f"{width=} {latent_size=} {patch=} {stem_width=} {mender_width=} do not fit together"
-            )
+        if width % 64 or latent_size % patch or stem_width % 8:
+            raise ValueError(f"{width=} {latent_size=} {patch=} {stem_width=} do not fit together")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -104,17 +76,15 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if painter_width:
             sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
             widths = [painter_width // 2**k for k in reversed(range(sizes))]
-            self.painter = Painter(
-                self.canvas, plan_width, width, widths, match_width, mender_width
-            )
-        # How wrong the frame before is about the next one, by latent channel; see `paint`.
+            self.painter = Painter(self.canvas, plan_width, width, widths, match_width)
+        # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
         self.image_in = nn.Linear(2 * values, width)
         self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
-        self.about = nn.Sequential(nn.Linear(WAVES + width, width), nn.SiLU(), nn.Linear(width, width))
+        self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
         hidden = (text_hidden if split else 0, image_hidden)
         self.blocks = nn.ModuleList(Block(width, *hidden) for _ in range(depth))
         self.text_norm = nn.RMSNorm(width)
@@ -157,7 +127,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         frame_time: Tensor,
         attend: Attend,
         num_history: int = 0,
-    ) -> tuple[Tensor, Tensor, Sketch | None]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Run the network once.
 
         Args:
@@ -174,17 +144,13 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             num_history: Frames at the front that are only looked at, H.
 
         Returns:
-            Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and,
-            where a painter draws, the sketch of these frames: other velocities of the same frames
-            are to be had from `paint` alone.
+            Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
+            the pictures of the frames before, moved, ``(B, F - H, v, H, W)``; None where no
+            painter moves them.
         """
-        noisy, noise = frames[:, num_history:], levels[:, num_history:]
-        if self.painter:  # which alone looks at noise
-            frames = torch.cat([frames[:, :num_history], torch.zeros_like(noisy)], dim=1)
-            levels = torch.cat([levels[:, :num_history], torch.ones_like(noise)], dim=1)
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
-        about = torch.cat([waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
+        about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
         seen = frames if self.painter else frames / _spread(levels).to(frames.dtype)
         image = self._embed_frames(seen, past[:, :, 0], num_history)
@@ -201,13 +167,13 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text, image = block(text, image, angles, layer, attend)
         logits = self.text_out(self.text_norm(text)) if num_text else text
         if num_history == frames.shape[1]:
-            return logits, noisy, None
+            nothing = frames[:, num_history:]
+            return logits, nothing, nothing
         image = self.image_norm(image[:, num_history * self.num_tokens :])
+        frames, past, levels, about = (x[:, num_history:] for x in (frames, past, levels, about))
         if self.painter is None:
-            return logits, self._denoise(image, noisy, noise), None
-        past, about = past[:, num_history:], about[:, num_history:]
-        sketch = self._sketch(self.painter, image, past, about)
-        return logits, self.paint(sketch, noisy, noise), sketch
+            return logits, self._denoise(image, frames, levels), None
+        return logits, *self._draw(self.painter, image, frames, past, levels, about)
 
     def _denoise(self, image: Tensor, frames: Tensor, levels: Tensor) -> Tensor:
         """Return velocities ``(B, F, c, h, w)`` as the transformer alone says them.
@@ -220,53 +186,43 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         known = (2 * levels[:, :, None, None, None].to(frames.dtype) - 1) / spread**2
         return known * frames - said / spread
 
-    def _sketch(self, painter: Painter, image: Tensor, past: Tensor, about: Tensor) -> Sketch:
-        """Move the frames before, (B, F * N, D), (B, F, 2, c, h, w) and (B, F, D)."""
-        b, f = past.shape[:2]
+    def _draw(
+        self,
+        painter: Painter,
+        image: Tensor,
+        frames: Tensor,
+        past: Tensor,
+        levels: Tensor,
+        about: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Guess the clean frame and turn the guess into a velocity.
+
+        The noisy frame and the frame before, moved, are two measurements of the clean one;
+        weighing them by their precision is left to arithmetic, so that neither the noise nor
+        what has been seen already has to pass through the transformer. How far the moved frame
+        is to be doubted is for the network to say, cell by cell. This is the preconditioning of
+        Karras et al. 2022 (EDM) with the moved frame as a prior; what is left is mended.
+        """
+        b, f = frames.shape[:2]
         plan, doubt = self._unpatch(self.image_out(image), f).split(
             [self.config.plan_width, 1], dim=1
         )
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
+        noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
         moved, new, features = painter.move(pictures, plan, whole)
-        follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3), keepdim=True) > 0
-        new = torch.where(follows, new, 1.0)  # of a first frame everything is
-        prior = self.surprise.to(past.dtype) * doubt.clamp(-7, 3).exp()
-        return Sketch(pictures[:, 0], moved, prior, new, features, plan, whole)
-
-    def paint(self, sketch: Sketch, frames: Tensor, levels: Tensor) -> Tensor:
-        """Guess clean frames and turn the guess into velocities.
-
-        The noisy frame and the frame before, moved, are two measurements of the clean one;
-        weighing them by their precision is left to arithmetic. How far the moved frame is to be
-        doubted is for the network to say, cell by cell. This is the preconditioning of
-        Karras et al. 2022 (EDM) with the moved frame as a prior; what is left is mended.
-
-        Args:
-            sketch: Of the same frames.
-            frames: ``(B, F, c, h, w)``, noisy.
-            levels: ``(B, F)``.
-
-        Returns:
-            ``(B, F, c, h, w)``, noise minus clean.
-        """
-        assert self.painter, "without a painter frames are drawn by the transformer"
-        noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
         level = level.to(noisy.dtype).clamp(min=1e-3)
-        prior = sketch.prior
+        prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
-        guess = variance / prior * self.canvas.read(sketch.moved) + seen * noisy
-        spread = ((1 - level) ** 2 + level**2).sqrt()
+        guess = variance / prior * self.canvas.read(moved) + seen * noisy
         picture = self.canvas.draw(guess)
-        pictures = [sketch.before, sketch.moved, self.canvas.draw(noisy / spread), picture]
-        drawn = self.painter.mend(
-            torch.stack(pictures, dim=1), sketch.new, sketch.features, sketch.plan, sketch.whole,
-            levels.flatten(),
-        )  # fmt: skip
-        correction = self.canvas.read(picture + drawn) - guess
+        follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3), keepdim=True) > 0
+        new = torch.where(follows, new, 1.0)  # of a first frame everything is
+        mended = picture + painter.mended(moved, picture, features, whole, new)
+        correction = self.canvas.read(mended) - guess
         velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
-        return velocity.view_as(frames)
+        return velocity.unflatten(0, (b, f)), moved.unflatten(0, (b, f))
 
     def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:
         """Add up words, so that a frame need not search the text for what leads to it.
@@ -305,3 +261,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
 def _spread(levels: Tensor) -> Tensor:
     """(B, F) noise levels -> (B, F, 1, 1, 1) standard deviations of noisy frames."""
     return ((1 - levels) ** 2 + levels**2).sqrt()[:, :, None, None, None]
+
+
+def _waves(levels: Tensor) -> Tensor:
+    """(B, F) noise levels -> (B, F, 64) sines and cosines, from slow to fast."""
+    frequencies = torch.logspace(0, 2.5, 32, device=levels.device)
+    angles = levels.float()[..., None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from worldsim.attention import TeacherForcing
 from worldsim.critic import Critic
 from worldsim.distances import apart, style, tone
-from worldsim.model import Sketch, WorldTransformer
+from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
 DREAMS_ALONE = ("fake", "critic", "style", "tone")  # terms of frames that follow dreamed ones
@@ -133,15 +133,15 @@ class WorldObjective(nn.Module):
             asked: Clips that are only looked at.
         """
         config = self.config
-        logits, velocity, sketch = self.predict(batch)
+        logits, velocity, moved = self.predict(batch)
         error = (velocity.float() - (batch.noise - batch.latents)).square().mean(dim=(2, 3, 4))
         text = F.cross_entropy(
             logits.float().flatten(0, 1), batch.text_targets.flatten(), ignore_index=IGNORE
         )
         logs = {"flow": error}
-        if sketch is not None:
+        if moved is not None:
             guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
-            logs |= self._look(batch.latents, guess.float(), sketch.moved.float())
+            logs |= self._look(batch.latents, guess.float(), moved.float())
         weight = (batch.frame_doc != PADDING) * (
             config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
@@ -166,7 +166,7 @@ class WorldObjective(nn.Module):
         return loss, {"loss": loss.detach()} | {k: v.detach() for k, v in logs.items()}
 
     def _look(self, clean: Tensor, guess: Tensor, moved: Tensor) -> dict[str, Tensor]:
-        """Compare pictures; latents ``(B, F, ...)``, moved canvas ``(B * F, ...)`` to ``(B, F)``."""
+        """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each."""
         assert self.eye and self.critic, "an objective that trains needs an eye"
         shape, sight = clean.shape[:2], self.eye.sight
         with torch.no_grad():
@@ -183,7 +183,7 @@ class WorldObjective(nn.Module):
             "tone": tone(drawn, real).view(shape),
             "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)).view(shape),
             "perceptual": sight.between(drawn_seen, real_seen).view(shape),
-            "motion": apart(moved, canvas).view(shape),
+            "motion": apart(moved.flatten(0, 1), canvas).view(shape),
         }
 
     def answers(self, batch: Batch) -> Tensor:
@@ -205,8 +205,8 @@ class WorldObjective(nn.Module):
         of, words = names.unique(dim=1, return_inverse=True, return_counts=True)[1:]
         return (wrong[learnt] / words[of].sqrt()).sum() / words.sqrt().sum().clamp(min=1)
 
-    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Sketch | None]:
-        """Return logits ``(B, L, vocab)``, velocities ``(B, F, c, h, w)`` and the sketch."""
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and moved pictures."""
         history, past, said, attend = self._seen(batch)
         noisy = mix(batch.latents, batch.noise, batch.levels)
         return self.network(

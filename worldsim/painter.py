@@ -1,4 +1,4 @@
-"""Moves the picture of the last frame to where it is to be in the next one.
+"""Draws the next frame: the picture of the last one, moved, then mended.
 
 The transformer says for every cell what is to happen; here it is done, close to the pixels. A
 learnt flow says for every spot of the next frame where it was in the last one, as the motion
@@ -17,16 +17,15 @@ from torch import Tensor, nn
 
 from worldsim.canvas import Canvas
 from worldsim.matching import Matching
-from worldsim.mender import Mender
-from worldsim.residual import MOOD, Residual
 
 DEGREE = 3  # of the polynomials in `Painter._sweep`
+MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
 EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
 
 
 class Painter(nn.Module):
-    """A small U-Net on pictures, with the transformer's words at its bottom; it owns the mender.
+    """A small U-Net on pictures, with the transformer's words at its bottom.
 
     Args:
         canvas: Draws latents as pictures and reads them back.
@@ -34,19 +33,12 @@ class Painter(nn.Module):
         whole: Width of what it says about the whole frame.
         widths: Channels, from fine to coarse; each step halves the picture.
         match_width: Channels by which the last two pictures are compared; 0: they are not.
-        mender_width: Channels of the mender at its finest size, twice as many at each coarser one.
     """
 
     fields: Tensor
 
     def __init__(
-        self,
-        canvas: Canvas,
-        plan: int,
-        whole: int,
-        widths: list[int],
-        match_width: int = 0,
-        mender_width: int = 64,
+        self, canvas: Canvas, plan: int, whole: int, widths: list[int], match_width: int = 0
     ):
         super().__init__()
         values, fine = canvas.values * canvas.fold**2, widths[0]
@@ -67,9 +59,10 @@ class Painter(nn.Module):
         fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
         self.register_buffer("fields", fields, persistent=False)
         self.sweep = nn.Linear(whole, 2 * len(fields))
-        thick = [mender_width * 2**k for k in range(len(widths))]
-        self.mend = Mender(canvas.values, self.fold, plan, whole, fine, thick)
-        for layer in (self.flow, self.sweep, self.keep):
+        self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
+        self.mend = Residual(fine + 8)
+        self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
+        for layer in (self.flow, self.sweep, self.draw, self.keep):
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
@@ -83,7 +76,7 @@ class Painter(nn.Module):
             whole: ``(n, whole)``.
 
         Returns:
-            The picture moved, how new every spot is, see `advect`, and features for the mender.
+            The picture moved, how new every spot is, see `advect`, and features for `mended`.
         """
         mood, skips = self.mood(whole), []
         x, matched = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold)), None
@@ -102,6 +95,21 @@ class Painter(nn.Module):
             flow = flow + self.fold * self.keep(x) * matched
         return *advect(past[:, 0], flow), x
 
+    def mended(
+        self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, new: Tensor
+    ) -> Tensor:
+        """Return what is to be added to a guess of the frame, all pictures ``(n, v, H, W)``.
+
+        It is detail alone, nothing on average over an eighth of the picture each way: colours come
+        by motion, a rollout would add up the smallest leaning to a colour without end. What is
+        `new`, 0 to 1, ``(n, 1, H, W)``, has its colours from nowhere else.
+        """
+        both = F.pixel_unshuffle(torch.cat([moved, guess], dim=1), self.fold)
+        x = self.look_again(torch.cat([features, both], dim=1))
+        drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
+        coarse = smooth(drawn, max(1, drawn.shape[-1] // 8))
+        return drawn - coarse * (1 - new)
+
     def _sweep(self, whole: Tensor) -> Tensor:
         """Return a smooth flow: polynomials of place, ``(n, whole)`` -> ``(n, 2, y, x)``.
 
@@ -110,6 +118,33 @@ class Painter(nn.Module):
         """
         weights = self.sweep(whole).unflatten(-1, (2, -1))
         return torch.einsum("nat,tyx->nayx", weights, self.fields.to(whole.dtype))
+
+
+class Residual(nn.Module):
+    """Two convolutions between which the frame's mood scales and shifts (FiLM, 1709.07871)."""
+
+    def __init__(self, width: int):
+        """The way out starts at zero."""
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(MOOD, 2 * width)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, mood: Tensor) -> Tensor:
+        """(n, C, y, x), (n, MOOD) -> (n, C, y, x)."""
+        scale, shift = self.film(mood)[:, :, None, None].chunk(2, dim=1)
+        inside = self.first(F.silu(self.norm(x))) * (1 + scale) + shift
+        return x + self.second(F.silu(inside))
+
+
+def smooth(picture: Tensor, reach: int) -> Tensor:
+    """Return the mean around every pixel, `reach` to each side, (n, v, H, W)."""
+    picture = picture.contiguous()  # compiled, padding expects its gradient laid out so
+    padded, side = F.pad(picture, (reach,) * 4, mode="replicate"), 2 * reach + 1
+    # First along columns, then along rows: the same mean for a fraction of the sums.
+    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
 
 
 def advect(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

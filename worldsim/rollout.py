@@ -14,7 +14,7 @@ from torch import Tensor
 
 from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
-from worldsim.model import Sketch, WorldTransformer
+from worldsim.model import WorldTransformer
 from worldsim.sampler import denoise
 from worldsim.sequence import FIRST_WORD
 from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
@@ -139,16 +139,12 @@ class Rollout:
             The frame, ``(B, c, h, w)``; memory does not hold it until `commit`.
         """
         text: Words | None = None if words is None else self._step_words(lanes, words)
-        sketch: Sketch | None = None
 
         def velocity(latents: Tensor, level: float) -> Tensor:
-            nonlocal text, sketch
-            if sketch is not None:  # then the transformer has said all it has to say
-                dtype, noise = self.network.dtype, self._levels(lanes, 1, level)
-                return self.network.paint(sketch, latents[:, None].to(dtype), noise)[:, 0].float()
+            nonlocal text
             if text is not None:
                 self._hear(lanes, text)
-            _, velocities, sketch = self._pass(lanes, text, latents, level)
+            velocities = self._pass(lanes, text, latents, level)[1]
             if text is not None:
                 self._keep(lanes, text)
                 text = None
@@ -162,10 +158,10 @@ class Rollout:
         level = self.config.base_level
         noisy = (1 - level) * latents + level * self._grain
         mark = self._pad([[self.tokenizer.frame_end]] * len(lanes), first=0)
-        logits, *_ = self._pass(lanes, mark, noisy, level, frame_first=True)
+        logits, _ = self._pass(lanes, mark, noisy, level, frame_first=True)
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
         first = self.time[lanes] == 0
-        self.home[lanes[first]] = self.network.canvas.tint(latents[first]).to(self.home.dtype)
+        self.home[lanes[first]] = self.network.canvas.tint(latents[first])
         self.order[lanes] += 2
         self.time[lanes] += 1
         self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
@@ -208,7 +204,7 @@ class Rollout:
     def _read(self, lanes: Tensor, text: Words) -> Tensor:
         """Take words in; return the logits after each, (B, L, vocab)."""
         self._hear(lanes, text)
-        logits, *_ = self._pass(lanes, text, None, 0.0)
+        logits, _ = self._pass(lanes, text, None, 0.0)
         self._keep(lanes, text)
         return logits
 
@@ -230,7 +226,7 @@ class Rollout:
         latents: Tensor | None,
         level: float,
         frame_first: bool = False,
-    ) -> tuple[Tensor, Tensor, Sketch | None]:
+    ) -> tuple[Tensor, Tensor]:
         """Run the network once on text, a frame, or both; text stands first in the tensors.
 
         In order and time text stands before the frame, where it belongs to the step of the frame
@@ -256,14 +252,11 @@ class Rollout:
         else:
             frames = latents[:, None]
         dtype = self.network.dtype
-        logits, velocity, sketch = self.network(
+        logits, velocity, _ = self.network(
             ids, text_time, text.places,
             frames.to(dtype), past.to(dtype),
             self.said[lanes][:, None][:, : frames.shape[1]].to(dtype),
-            self._levels(lanes, frames.shape[1], level), now, attend,
+            torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
             num_history=frames.shape[1] if frame_first else 0,
         )  # fmt: skip
-        return logits, velocity.flatten(0, 1).float(), sketch
-
-    def _levels(self, lanes: Tensor, num_frames: int, level: float) -> Tensor:
-        return torch.full((len(lanes), num_frames), level, device=self.device)
+        return logits, velocity.flatten(0, 1).float()

@@ -39,21 +39,20 @@ def awake(seed=0):
 
 @pytest.mark.parametrize(("num_text", "num_frames"), [(3, 2), (0, 2), (3, 0)])
 def test_logits_and_velocities_have_the_shapes_of_text_and_frames(num_text, num_frames):
-    logits, velocity, sketch = awake()(*inputs(num_text, num_frames))
+    logits, velocity, moved = awake()(*inputs(num_text, num_frames))
     assert logits.shape[:2] == (2, num_text) and (not num_text or logits.shape[2] == 50)
-    assert velocity.shape == (2, num_frames, 3, 4, 4)
-    assert (sketch is None) if not num_frames else sketch.moved.shape == (2 * num_frames, 3, 4, 4)
+    assert velocity.shape == moved.shape == (2, num_frames, 3, 4, 4)
 
 
 def test_everything_that_goes_in_matters():
     network, given = awake(), inputs()
-    logits, velocity, _ = network(*given, num_history=1)
+    logits, velocity, _ = network(*given)
     for place in range(8):
         changed = list(given)
         changed[place] = (
             given[place] + 1 if given[place].dtype == torch.long else given[place] + 0.1
         )
-        other_logits, other_velocity, _ = network(*changed, num_history=1)
+        other_logits, other_velocity, _ = network(*changed)
         # A shift in time of all text or all frames is a change of distance between the two.
         assert not torch.allclose(logits, other_logits), place
         assert not torch.allclose(velocity, other_velocity), place
@@ -113,22 +112,11 @@ def test_the_surprise_is_what_the_frame_before_leaves_open():
 
 def test_frames_that_are_only_history_get_no_velocity():
     network, given = awake(), inputs(num_frames=3)
-    _, velocity, sketch = network(*given, num_history=1)
-    assert velocity.shape[1] == 2 and len(sketch.plan) == 4
-    assert network(*given, num_history=3)[1].shape[1] == 0
-
-
-def test_the_painter_alone_sees_noise_and_paints_again_without_the_rest():
-    """The rest of the network runs once a frame, however many passes the frame takes."""
-    network, given = awake(), inputs(num_frames=3)
-    logits, _, sketch = network(*given, num_history=1)
-    frames, levels = given[3].clone(), given[6].clone()
-    frames[:, 1:], levels[:, 1:] = frames[:, 1:].flip(0), 0.4
-    changed = [*given[:3], frames, *given[4:6], levels, *given[7:]]
-    same, velocity, again = network(*changed, num_history=1)
+    logits, velocity, _ = network(*given)
+    same, later, _ = network(*given, num_history=1)
     assert torch.equal(same, logits)
-    assert all(torch.equal(a, b) for a, b in zip(sketch, again, strict=True))
-    torch.testing.assert_close(network.paint(sketch, frames[:, 1:], levels[:, 1:]), velocity)
+    torch.testing.assert_close(later, velocity[:, 1:])
+    assert network(*given, num_history=3)[1].shape[1] == 0
 
 
 @pytest.mark.parametrize("level", [0.02, 0.5, 1.0])
@@ -149,8 +137,8 @@ def test_without_a_painter_nothing_is_moved_and_everything_learns():
     network = WorldTransformer(**{**SIZES, "painter_width": 0})
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
-    logits, velocity, sketch = network(*inputs())
-    assert sketch is None and torch.isfinite(velocity).all()
+    logits, velocity, moved = network(*inputs())
+    assert moved is None and torch.isfinite(velocity).all()
     (logits.square().mean() + velocity.square().mean()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
@@ -180,7 +168,7 @@ def test_a_network_in_16_bits_computes_about_the_same():
         torch.nn.init.normal_(layer.weight, std=0.01)
     exact = network(ids, text_time, place, *real, time, attend)
     less = network.bfloat16()(ids, text_time, place, *half, time, attend)
-    for mine, theirs in zip(exact[:2], less[:2], strict=True):
+    for mine, theirs in zip(exact, less, strict=True):
         assert theirs.dtype == torch.bfloat16
         assert (mine - theirs.float()).abs().mean() < 0.1 * mine.abs().mean()
 
@@ -189,8 +177,7 @@ def test_a_saved_network_computes_the_same(tmp_path):
     network = awake()
     network.save_pretrained(tmp_path)
     again = WorldTransformer.from_pretrained(tmp_path)
-    mine, theirs = network(*inputs()), again(*inputs())
-    for mine, theirs in zip((*mine[:2], *mine[2]), (*theirs[:2], *theirs[2]), strict=True):
+    for mine, theirs in zip(network(*inputs()), again(*inputs()), strict=True):
         assert torch.equal(mine, theirs)
     assert [f.suffix for f in sorted(tmp_path.iterdir())] == [".json", ".safetensors"]
 
@@ -214,9 +201,8 @@ def test_options_change_what_learns_and_everything_of_it_does(options):
     names = [name for name, _ in network.named_parameters()]
     assert any("stem" in name for name in names) == ("stem_width" in options)
     assert any("text_ffn" in name for name in names) == ("split" not in options)
-    logits, velocity, sketch = network(*inputs(), num_history=1)
-    seen = (logits, velocity, sketch.moved)
-    torch.stack([x.square().mean() for x in seen]).sum().backward()
+    logits, velocity, moved = network(*inputs(), num_history=1)
+    (logits.square().mean() + velocity.square().mean() + moved.square().mean()).backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
 

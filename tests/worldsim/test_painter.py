@@ -3,13 +3,16 @@ import torch
 
 from tests.worldsim.pictures import pictures
 from worldsim.canvas import Canvas
-from worldsim.painter import Painter, advect
+from worldsim.painter import Painter, advect, smooth
+
+NONE_NEW = torch.zeros(2, 1, 32, 32)
+NEW_ABOVE = torch.zeros(2, 1, 32, 32)
+NEW_ABOVE[:, :, :16] = 1
 
 
 def make_painter(seed=0):
     torch.manual_seed(seed)
-    canvas = Canvas(channels=192, size=4, cell=8)
-    return Painter(canvas, plan=5, whole=7, widths=[8, 16, 32], mender_width=8)
+    return Painter(Canvas(channels=192, size=4, cell=8), plan=5, whole=7, widths=[8, 16, 32])
 
 
 def past():
@@ -82,9 +85,43 @@ def test_descending_the_error_finds_the_shift():
 def test_an_untrained_painter_leaves_the_picture_as_it_was():
     painter, given = make_painter(), pictures()
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
-    moved, new, _ = painter.move(past(), plan, whole)
+    moved, new, features = painter.move(past(), plan, whole)
     assert not new.any()
     torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
+    assert not painter.mended(moved, given, features, whole, NONE_NEW).any()
+
+
+def test_only_what_is_new_gets_its_colours_by_mending():
+    painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
+    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    with torch.no_grad():
+        painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())
+    added = painter.mended(moved, given, features, whole, NEW_ABOVE)
+    assert added[:, :, :16].mean(dim=(2, 3)).abs().min() > 0.01
+    torch.testing.assert_close(added[:, :, 16:], torch.zeros(2, 3, 16, 32), rtol=0, atol=1e-5)
+
+
+def test_mending_adds_detail_and_no_colour():
+    painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
+    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    torch.nn.init.normal_(painter.draw.weight)
+    added = painter.mended(moved, given, features, whole, NONE_NEW)
+    assert smooth(added, 4).abs().mean() < 0.2 * added.abs().mean()
+    torch.nn.init.zeros_(painter.draw.weight)
+    with torch.no_grad():
+        painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())  # one value a colour
+    colour = painter.mended(moved, given, features, whole, NONE_NEW)
+    torch.testing.assert_close(colour, torch.zeros_like(colour), rtol=0, atol=1e-5)
+
+
+def test_what_is_even_is_smooth_already():
+    even = torch.full((1, 3, 8, 8), 0.7)
+    torch.testing.assert_close(smooth(even, 2), even)
+    dot = torch.zeros(1, 1, 9, 9)
+    dot[..., 4, 4] = 25.0
+    expected = torch.zeros(9, 9)
+    expected[2:7, 2:7] = 1.0
+    torch.testing.assert_close(smooth(dot, 2)[0, 0], expected)
 
 
 def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
@@ -93,18 +130,18 @@ def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
         torch.nn.init.normal_(parameter, std=0.1)
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
 
-    def move(past, plan, whole):
+    def paint(past, plan, whole):
         moved, _, features = painter.move(past, plan, whole)
-        return moved, features
+        return moved, painter.mended(moved, pictures(), features, whole, NONE_NEW)
 
-    before = move(past(), plan, whole)
+    before = paint(past(), plan, whole)
     others = [x.clone() for x in (past(), past())]
     for place, other in enumerate(others):
         other[:, place] *= 0.5
     for changed in (
-        move(past(), plan + 1, whole),
-        move(past(), plan, whole + 1),
-        *(move(other, plan, whole) for other in others),
+        paint(past(), plan + 1, whole),
+        paint(past(), plan, whole + 1),
+        *(paint(other, plan, whole) for other in others),
     ):
         for one, other in zip(before, changed, strict=True):
             assert not torch.allclose(one, other)
@@ -127,5 +164,6 @@ def test_a_sweep_is_a_polynomial_of_the_place():
 def test_it_works_in_sixteen_bits():
     painter = make_painter().bfloat16()
     plan, whole = torch.randn(2, 5, 4, 4).bfloat16(), torch.randn(2, 7).bfloat16()
-    moved, new, _ = painter.move(past().bfloat16(), plan, whole)
-    assert moved.dtype == new.dtype == torch.bfloat16 and moved.isfinite().all()
+    moved, new, features = painter.move(past().bfloat16(), plan, whole)
+    assert moved.dtype == torch.bfloat16
+    assert painter.mended(moved, moved, features, whole, new).isfinite().all()

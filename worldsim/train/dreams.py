@@ -83,7 +83,7 @@ class Dreams:
         memory.commit(every, known[:, 0])
         generator = torch.Generator().manual_seed(self.batches.generation(step))
         levels = noise_levels(self.rollout.num_steps, self.rollout.shift)
-        dreamed = torch.empty(len(lanes), config.dream_depth, c, h, w, dtype=torch.half, device=device)
+        dreamed = []
         for k in range(CONTEXT + config.dream_depth - 1):
             words = [said[k] if k < len(said) else [] for said in actions]
             if k + 1 < CONTEXT:
@@ -92,7 +92,7 @@ class Dreams:
             else:
                 noise = torch.randn(known[:, 0].shape, generator=generator)
                 frame = memory.draw(every, words, noise, levels)
-                dreamed[:, k + 1 - CONTEXT] = frame
+                dreamed.append(frame.half())
             memory.commit(every, frame)
-        self.frames = dreamed
+        self.frames = torch.stack(dreamed, dim=1)
         self.generation = self.batches.generation(step)
