@@ -7,6 +7,7 @@ words, so an evaluation can ask whether an unseen phrase does what the key does.
 
 from __future__ import annotations
 
+from worldsim.grammar_words import TO_THING
 from worldsim.phrases import Phrases
 from worldsim.world import key_combinations
 
@@ -161,17 +162,5 @@ PHRASES: dict[str, Phrases] = {
         ),
         ("push into the wall", "run against the wall", "go against the wall"),
     ),
-    WALK_TO: Phrases(
-        (
-            "walk to the {thing}",
-            "go to the {thing}",
-            "move to the {thing}",
-            "find the {thing}",
-            "approach the {thing}",
-            "walk up to the {thing}",
-            "go up to the {thing}",
-            "head for the {thing}",
-        ),
-        ("head to the {thing}", "move up to the {thing}", "go and find the {thing}"),
-    ),
+    WALK_TO: TO_THING,
 }

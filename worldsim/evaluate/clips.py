@@ -152,7 +152,7 @@ def dream(
     simulator: Dreamer,
     clips: Clips,
     actions: np.ndarray | None = None,
-    sentences: Sequence[str] | None = None,
+    sentences: Sequence[str | None] | None = None,
     num_steps: int | None = None,
     seed: int = 0,
     desc: str = "dream",
@@ -163,7 +163,8 @@ def dream(
         simulator: The model; its lanes are filled as often as needed.
         clips: Where to start.
         actions: int64 `(N, steps)`; None: the clips' own.
-        sentences: `N` texts said once before the first step, instead of any action.
+        sentences: `N` texts said once before the first step, instead of any action; None for one
+            says nothing.
         num_steps: Steps after a sentence.
         seed: Lane i of the clips dreams with `seed + i`, whatever the number of lanes.
         desc: Label of the progress bar.

@@ -1,7 +1,8 @@
 """Whether a place is still the same after looking away: there and back again, and full circles.
 
 Turning on the spot, or walking a free way back, one ends where one began: the truth is the start
-itself, and its distance is 0. How far a turn goes and where a way is free is taken from the data.
+itself. How like itself the real world is when seen again is measured in the data beside it, as are
+how far a turn goes and where a way is free.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from worldsim.data import Dataset
 from worldsim.evaluate.clips import Clips, Dreamer, dream, load_clips
 from worldsim.evaluate.returns import AHEAD, LEFT, circle_steps, free_places, step_length
+from worldsim.evaluate.revisits import measure_real
 from worldsim.metrics import LPIPS, as_images
 
 RIGHT, BACK = "turn right", "back"
@@ -32,19 +34,24 @@ def measure_memory(
         start: ``model``; ``shuffled``, the same where, half of the way, all that was seen but the
         newest frame is exchanged for what was seen elsewhere; ``elsewhere``, the returns of other
         places, which is what a place that was forgotten has; ``codec``, the start through the
-        codec. None where one cannot turn on the spot.
+        codec. A walk that cannot be measured has only ``why``. ``real``: see
+        `revisits.measure_real`. None where one cannot turn on the spot.
     """
     circle, spec = circle_steps(dataset), clips.spec
     if circle is None:
         return None
     left, right = spec.action_index(LEFT), spec.action_index(RIGHT)
     drives = {"circle": (clips, [left] * circle)}
-    stride, metres = step_length(dataset), dict[float, float]()
+    stride, metres, missing = step_length(dataset), dict[float, float](), dict[str, Any]()
     for seconds in SECONDS:
         steps = round(seconds * spec.steps_per_second)
         drives[str(seconds)] = clips, [left] * steps + [right] * steps
         if stride:
             metres[seconds] = steps * stride
+        else:
+            missing[f"walk {seconds}"] = {
+                "why": "steps ahead differ in length, so no way back fits"
+            }
     for seconds, way in metres.items():
         places = free_places(dataset, way, clips.context, len(clips))
         if len(places) >= FEWEST:
@@ -52,10 +59,14 @@ def measure_memory(
             drive = [spec.action_index(AHEAD)] * steps + [spec.action_index(BACK)] * steps
             shown = load_clips(dataset, places, clips.context, 0, simulator.image_size)
             drives[f"walk {seconds}"] = shown, drive
-    return {
+        else:
+            why = f"{len(places)} places have {way:.1f} m free ahead, fewer than {FEWEST}"
+            missing[f"walk {seconds}"] = {"why": why}
+    found = {
         name: _measure(simulator, shown, drive, lpips, seed, name)
         for name, (shown, drive) in drives.items()
     }
+    return {**found, **missing, "real": measure_real(dataset, lpips, simulator.image_size)}
 
 
 def _measure(

@@ -25,7 +25,8 @@ class EvalConfig:
             it, maps that occur in it count as known, and mazes must not. Empty: the judge learns
             from the episodes of `data` that the index leaves free.
         checkpoint: Checkpoint folder; empty: the bundled one.
-        out: JSON file to write; the report lies beside it in a folder of the same name.
+        out: JSON file to write; beside it of the same name the table of all worlds, as Markdown,
+            and a folder with the report.
         parts: What to measure: video, fvd, control, shuffle, sentences, drift, memory, rewards,
             reading, imagine. Memory is left out where one cannot turn on the spot, the last two
             where the checkpoint never learnt to answer.
@@ -41,6 +42,8 @@ class EvalConfig:
         drift_starts: Number of the long dreams.
         sentence_starts: Places at which each sentence is tried.
         num_phrases: Phrases an action, of the seen and of the unseen each.
+        num_walks: Places from which it is told to walk to a thing in sight, of pairs of kind and
+            colour that training knows and of others each.
         memory_starts: Places from which the model turns away and back.
         num_rewards: Moments whose reward and end are dreamed.
         num_readings: Frames that the model is asked about.
@@ -66,6 +69,7 @@ class EvalConfig:
     drift_starts: int = 8
     sentence_starts: int = 4
     num_phrases: int = 2
+    num_walks: int = 16
     memory_starts: int = 16
     num_rewards: int = 64
     num_readings: int = 48
@@ -79,11 +83,12 @@ def one_world_each(cfg: EvalConfig) -> dict[str, EvalConfig]:
     """Split an evaluation on several datasets into one for each world.
 
     Raises:
-        WorldsimError: Two datasets are of one world, or one has no training data beside it.
+        WorldsimError: Two datasets are of one world, or one has no training data beside it, or
+            such with other actions, rate or units.
     """
     datasets = Collection(cfg.data).datasets
     trained = Collection(cfg.train_data).datasets if cfg.train_data else []
-    learnt = {dataset.spec.name: str(dataset.path) for dataset in trained}
+    learnt = {dataset.spec.name: dataset for dataset in trained}
     parts: dict[str, EvalConfig] = {}
     for dataset in datasets:
         name = dataset.spec.name
@@ -94,10 +99,14 @@ def one_world_each(cfg: EvalConfig) -> dict[str, EvalConfig]:
                 f"train_data={cfg.train_data} has nothing of '{name}': name what the model "
                 "learned of every world in data"
             )
+        if learnt:
+            of_world, remedy = learnt[name], "name data collected like that in data="
+            dataset.spec.check_same(
+                of_world.spec, str(dataset.path), f"train_data={of_world.path}", remedy
+            )
         judge = str(Path(cfg.judge) / name) if cfg.judge and len(datasets) > 1 else cfg.judge
-        parts[name] = replace(
-            cfg, data=str(dataset.path), train_data=learnt.get(name, ""), judge=judge
-        )
+        train_data = str(learnt[name].path) if learnt else ""
+        parts[name] = replace(cfg, data=str(dataset.path), train_data=train_data, judge=judge)
     return parts
 
 
@@ -106,6 +115,8 @@ def check(cfg: EvalConfig) -> None:
     for part in cfg.parts:
         if part not in PARTS:
             raise WorldsimError(f"unknown part '{part}': use {', '.join(PARTS)}")
+    if Path(cfg.out).suffix == ".md":
+        raise WorldsimError(f"out={cfg.out} is where the table goes: name a .json file")
     if not cfg.horizons or min(cfg.horizons) < 1:
         raise WorldsimError(f"horizons={cfg.horizons}: use steps of 1 or more, such as [1,4,16,32]")
     for name in (
@@ -113,6 +124,7 @@ def check(cfg: EvalConfig) -> None:
         "drift_steps",
         "drift_starts",
         "sentence_starts",
+        "num_walks",
         "num_envs",
         "memory_starts",
         "num_rewards",

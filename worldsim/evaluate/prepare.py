@@ -94,7 +94,9 @@ def find_judges(
             watcher = train(source, config, indices)
             if watcher is not None:
                 watcher.save(folder)
-        elif watcher.spec.actions != dataset.spec.actions:
-            raise WorldsimError(f"the {kind.kind} in {folder} knows other actions: remove it")
+        else:
+            remedy = "remove that folder or name another with judge="
+            known = f"the {kind.kind} in {folder}"
+            dataset.spec.check_same(watcher.spec, str(dataset.path), known, remedy)
         found.append(watcher)
     return found[0], found[1]  # type: ignore[return-value]

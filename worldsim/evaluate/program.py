@@ -25,7 +25,15 @@ from worldsim.evaluate.report import Pictures, write_report
 from worldsim.evaluate.rewards import measure_rewards
 from worldsim.evaluate.sentences import measure_sentences
 from worldsim.evaluate.summary import summary
-from worldsim.evaluate.video import measure_fvd, measure_looks, measure_video, shuffled_rows
+from worldsim.evaluate.table import write_table
+from worldsim.evaluate.video import (
+    make_crowds,
+    measure_fvd,
+    measure_looks,
+    measure_video,
+    shuffled_rows,
+)
+from worldsim.evaluate.walks import measure_walks
 from worldsim.i3d import I3D, video_features
 from worldsim.metrics import LPIPS
 from worldsim.reader import Reader
@@ -46,13 +54,20 @@ def evaluate(cfg: EvalConfig) -> None:
                 f"'{part.data}' is of the world '{name}', the checkpoint knows "
                 f"{', '.join(simulator.worlds)}: evaluate on a dataset of one of these"
             )
+        simulator.worlds[name].check_same(
+            Dataset(part.data).spec,
+            "the checkpoint",
+            part.data,
+            "evaluate on data collected like what it learned from",
+        )
     reader, worlds = _reader(cfg), dict[str, Any]()
     for name, part in parts.items():
         folder = Path(cfg.out).with_suffix("")
         run = Evaluation(part, Dataset(part.data), simulator, reader)
         result = run.run(worlds, cfg.data, folder / name if len(parts) > 1 else folder)
         print(f"{name}\n{summary(result, name)}" if len(parts) > 1 else summary(result, name))
-        print(f"wrote {cfg.out} and {folder / name if len(parts) > 1 else folder}/report.html")
+        report = (folder / name if len(parts) > 1 else folder) / "report.html"
+        print(f"wrote {cfg.out}, {Path(cfg.out).with_suffix('.md')} and {report}")
 
 
 def _reader(cfg: EvalConfig) -> Reader | None:
@@ -92,7 +107,7 @@ class Evaluation:
             self.world["judge"] = self.judge.accuracy
             if self.odometer:
                 self.world["odometer"] = self.odometer.accuracy
-        self.dreams: dict[str, np.ndarray] = {}
+        self.dreams, self.shuffled = dict[str, np.ndarray](), dict[str, np.ndarray]()
         if {"video", "fvd", "control"} & set(cfg.parts):
             for name, clips in self.groups.items():
                 self.dreams[name] = dream(simulator, clips, seed=cfg.seed, desc=f"dream {name}")
@@ -122,24 +137,36 @@ class Evaluation:
             getattr(self, f"_{part}")()
             about["parts"].append(part)
             provenance.write_json(Path(cfg.out), result)
+            write_table(Path(cfg.out).with_suffix(".md"), result)
         write_report(folder or Path(cfg.out).with_suffix(""), result, name, self.pictures)
         return result
 
     def _video(self) -> None:
-        lpips, seed = LPIPS.load(), self.cfg.seed
+        lpips = LPIPS.load()
         for name, clips in self.groups.items():
-            other = clips.future_actions[shuffled_rows(len(clips), seed)]
-            shuffled = dream(self.simulator, clips, other, seed=seed, desc=f"shuffled {name}")
+            dreamed, shuffled = self.dreams[name], self._dream_shuffled(name)
             self.world[name] = measure_video(
-                self.simulator, clips, self.dreams[name], shuffled, self.cfg.horizons, lpips
+                self.simulator, clips, dreamed, shuffled, self.cfg.horizons, lpips
             )
+
+    def _dream_shuffled(self, group: str) -> np.ndarray:
+        """Dream once from every clip of a group with another clip's actions."""
+        if group not in self.shuffled:
+            clips, seed = self.groups[group], self.cfg.seed
+            other = clips.future_actions[shuffled_rows(len(clips), seed)]
+            self.shuffled[group] = dream(
+                self.simulator, clips, other, seed=seed, desc=f"shuffled {group}"
+            )
+        return self.shuffled[group]
 
     def _fvd(self) -> None:
         network, group = I3D.load(), next(iter(self.groups))
+        dreamed, shuffled = self.dreams[group], self._dream_shuffled(group)
+        crowds = make_crowds(self.simulator, self.clips, dreamed, shuffled)
         self.world["fvd_i3d"] = measure_fvd(
-            lambda videos: video_features(network, videos), self.clips, self.dreams[group]
+            lambda videos: video_features(network, videos), self.clips, crowds
         )
-        self.world["frechet_alexnet"] = measure_looks(LPIPS.load(), self.clips, self.dreams[group])
+        self.world["frechet_alexnet"] = measure_looks(LPIPS.load(), self.clips, crowds)
 
     def _control(self) -> None:
         clips, dreamed = join(list(self.groups.values())), list(self.dreams.values())
@@ -166,6 +193,9 @@ class Evaluation:
             cfg.sentence_starts,
             cfg.num_phrases,
             seed=cfg.seed,
+        )
+        self.world["walks"] = measure_walks(
+            self.simulator, self.odometer, self.dataset, cfg.num_walks, cfg.context, seed=cfg.seed
         )
 
     def _drift(self) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 from worldsim.data import Dataset
 from worldsim.data.episode import Episode, Facts
 from worldsim.evaluate.clips import resize
-from worldsim.grammar import questions, words
+from worldsim.grammar import MOST_NAMED, drive, questions, words
+from worldsim.grammar_words import EMPTY
 from worldsim.odometer import errors
 from worldsim.pose_text import motion
 from worldsim.reader import Frames
@@ -95,7 +96,7 @@ def measure_reading(
     known = [sight for sight in sights if sight.facts is not None]
     if known:
         found["ask"] = _ask(reader, spec, known, rng)
-        if any("things" in sight.facts for sight in known if sight.facts):
+        if all(sight.facts and ("things" in sight.facts or _drives(sight)) for sight in known):
             found["describe"] = _describe(reader, known)
     deep = [sight for sight in sights if sight.depth is not None]
     if deep:
@@ -144,21 +145,52 @@ def _ask(
 
 
 def _describe(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
-    """Compare the things that a caption names with the nearest ones in sight."""
-    right = wrong = missed = 0
+    """Compare what captions say with what is there, beside the caption that fits most often.
+
+    ``exact``: all that is to be named and nothing else, wherever it stands; with things in sight
+    also ``precision`` and ``recall`` of the things named.
+    """
+    true = [_to_name(sight) for sight in sights]
+    common = Counter(true).most_common(1)[0][0]
     captions = reader.describe([sight.before for sight in sights])
-    for sight, caption in zip(sights, captions, strict=True):
+    model = _compare_captions(captions, true, sights)
+    always = (
+        "there is " + " and ".join(f"a {thing}" for thing in common) if common else EMPTY.seen[0]
+    )
+    blind = _compare_captions([always] * len(sights), true, sights)
+    return {**model, "blind": blind, "count": len(sights)}
+
+
+def _drives(sight: Sight) -> bool:
+    return "on_road" in (sight.facts or {})
+
+
+def _to_name(sight: Sight) -> tuple[str, ...]:
+    """Return what a caption is to name: how a car drives, or the nearest things, sorted."""
+    facts = sight.facts or {}
+    if _drives(sight):
+        return (drive(facts).removeprefix("a "),)
+    return tuple(sorted(words(thing) for thing in facts["things"][:MOST_NAMED]))
+
+
+def _compare_captions(
+    captions: list[str], true: list[tuple[str, ...]], sights: list[Sight]
+) -> dict[str, float]:
+    right = named = there = exact = 0
+    for caption, wanted, sight in zip(captions, true, sights, strict=True):
         text = f" {caption} "
-        things = [words(thing) for thing in (sight.facts or {}).get("things", [])]
-        named = text.count(" a ") if things or " a " in text else 0
-        hits = sum(f" a {thing} " in text for thing in dict.fromkeys(things[:3]))
-        right, wrong = right + hits, wrong + max(0, named - hits)
-        missed += max(0, len(set(things[:3])) - hits)
-    return {
-        "precision": right / max(1, right + wrong),
-        "recall": right / max(1, right + missed),
-        "count": len(sights),
-    }
+        if _drives(sight):
+            exact += text.endswith(f" a {wanted[0]} ")
+            continue
+        said, counts = text.count(" a "), Counter(wanted)
+        hits = sum(min(often, text.count(f" a {thing} ")) for thing, often in counts.items())
+        right, named, there = right + hits, named + said, there + len(wanted)
+        says_all = hits == said == len(wanted)
+        exact += says_all and (bool(wanted) or caption in (*EMPTY.seen, *EMPTY.unseen))
+    shares = {"exact": exact / len(captions)}
+    if not all(map(_drives, sights)):
+        shares |= {"precision": right / max(1, named), "recall": right / max(1, there)}
+    return shares
 
 
 def _depth(reader: Answers, sights: list[Sight]) -> dict[str, Any]:

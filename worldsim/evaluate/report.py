@@ -14,6 +14,7 @@ from PIL import Image
 from worldsim.errors import WorldsimError
 from worldsim.evaluate.clips import Clips
 from worldsim.evaluate.index import HELDOUT_MAPS, MAPS, MAZES
+from worldsim.evaluate.table import measured
 
 TITLES = {
     MAZES: "Held-out places",
@@ -48,7 +49,7 @@ def write_report(folder: Path, result: dict[str, Any], world: str, pictures: Pic
     found = result["worlds"][world]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        body = [_overview(found)]
+        body = [_overview(world, found)]
         for group, title in TITLES.items():
             body.append(_group(folder, group, title, found, pictures))
         if pictures.drift is not None:
@@ -123,26 +124,13 @@ def _curves(path: Path, rows: dict[int, Any]) -> None:
     figure.savefig(path, dpi=90)
 
 
-def _overview(found: dict[str, Any]) -> str:
-    """Return the single numbers as an HTML table."""
-    wanted = {
-        "judge on real frames": ("control", "real"),
-        "judge on dreamed frames": ("control", "dreamed"),
-        "dreamed / real": ("control", "ratio"),
-        "sentences seen in training": ("sentences", "seen"),
-        "unseen sentences": ("sentences", "unseen"),
-        "the keys in the same places": ("sentences", "key"),
-        "long dreams inside the real range": ("drift", "inside"),
-        "real frames inside it": ("drift", "inside_real"),
-    }
-    lines = []
-    for label, (part, key) in wanted.items():
-        value = found.get(part, {}).get(key)
-        if value is not None:
-            lines.append(f"<tr><td>{label}</td><td>{value:.3f}</td></tr>")
-    if "shuffle_ratio" in found:
-        value = found["shuffle_ratio"]
-        lines.append(f"<tr><td>loss with shuffled actions</td><td>{value:.2f} ×</td></tr>")
+def _overview(world: str, found: dict[str, Any]) -> str:
+    """Return the world's column of the table of what was measured, as an HTML table."""
+    worlds = {world: found}
+    lines = [f"<tr><th></th><th>{html.escape(world)}</th><th>wanted</th></tr>"]
+    for row in measured(worlds):
+        cells = (row.name(worlds), row.cell(found), row.wanted)
+        lines.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
     return f"<table>{''.join(lines)}</table>"
 
 

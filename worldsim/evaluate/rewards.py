@@ -19,12 +19,14 @@ AHEAD = 4  # dreamed steps, of which the last is the one that was chosen
 def measure_rewards(
     simulator: Dreamer, dataset: Dataset, count: int, context: int, seed: int = 0
 ) -> dict[str, Any]:
-    """Dream up to moments that paid or ended, and up to as many others.
+    """Dream up to moments that ended, up to as many that paid, and up to as many others.
 
     Returns:
         ``correlation`` of dreamed and real rewards, step by step, None where one of them never
-        changes; ``end``: F1 of the dreams that end within these steps, with ``always``, that of
-        who says that all do; None where nothing ended; and how many steps and ends there were.
+        changes; ``end``: F1 (``model``), ``precision`` (None where no dream ends) and ``recall``
+        of the dreams that end within these steps, with ``always``, the F1 of who says that all do;
+        None where the data has no end, and then ``why``; how many ``moments``, ``steps``, ``ends``
+        and dreams that ended (``said``) there were.
     """
     moments = choose_moments(dataset, count, seed)
     pays, ends, lanes = list[list[float]](), list[list[bool]](), simulator.num_envs
@@ -40,32 +42,45 @@ def measure_rewards(
             ends.append([any(bool(out.terminated[lane]) for out in outs), clip.ends])
     varied = (np.std(pays, axis=0) > 0).all()
     said, true = np.array(ends, bool).T
-    model, always = _f1(said, true), _f1(np.ones_like(true), true)
-    return {
+    found: dict[str, Any] = {
         "correlation": float(np.corrcoef(np.array(pays).T)[0, 1]) if varied else None,
-        "end": {"model": model, "always": always} if true.any() else None,
+        "end": _score_ends(said, true) if true.any() else None,
+        "moments": len(moments),
         "steps": len(pays),
         "ends": int(true.sum()),
+        "said": int(said.sum()),
     }
+    if found["end"] is None:
+        lengths = [info.length - 1 for info in dataset.episodes]
+        found["why"] = (
+            f"none of the {len(lengths)} held-out episodes ends in a way that could be dreamed: "
+            f"they are cut off after at most {max(lengths)} steps"
+        )
+    return found
 
 
 def choose_moments(dataset: Dataset, count: int, seed: int) -> list[tuple[int, int]]:
-    """Return (episode, step) of up to `count` moments, half of which pay or end.
+    """Return (episode, step) of up to `count` moments: a third end, a third pay, a third neither.
 
-    What the most frequent reward of the dataset is counts as nothing special.
+    Where there are fewer ends than that, all are taken and the others share their places. What
+    the most frequent reward of the dataset is counts as no pay.
     """
     rng = np.random.default_rng(seed)
-    special, usual = list[tuple[int, int]](), list[tuple[int, int]]()
+    ended, paid, usual = (list[tuple[int, int]]() for _ in range(3))
     steps = [dataset.load_steps(index) for index in range(len(dataset))]
     common = Counter(float(r) for s in steps for r in s.rewards).most_common(1)[0][0]
     for index, episode in enumerate(steps):
-        for step in range(AHEAD - 1, len(episode.rewards)):
-            ends = episode.terminated and step == len(episode.rewards) - 1
-            paid = float(episode.rewards[step]) != common
-            (special if paid or ends else usual).append((index, step))
-    half = min(count // 2, len(special))
-    chosen = [special[k] for k in rng.permutation(len(special))[:half]]
-    return chosen + [usual[k] for k in rng.permutation(len(usual))[: count - half]]
+        last = len(episode.rewards) - 1
+        for step in range(AHEAD - 1, last + 1):
+            if episode.terminated and step == last:
+                ended.append((index, step))
+            else:
+                (paid if float(episode.rewards[step]) != common else usual).append((index, step))
+    chosen = list[tuple[int, int]]()
+    for left, group in ((3, ended), (2, paid), (1, usual)):
+        wanted = (count - len(chosen)) // left
+        chosen += [group[k] for k in rng.permutation(len(group))[:wanted]]
+    return chosen
 
 
 @dataclass
@@ -89,6 +104,16 @@ def _clip(dataset: Dataset, index: int, step: int, context: int, size: int) -> _
         rewards=[float(reward) for reward in episode.rewards[at : step + 1]],
         ends=episode.terminated and step == len(words) - 1,
     )
+
+
+def _score_ends(said: np.ndarray, true: np.ndarray) -> dict[str, float | None]:
+    hits = int((said & true).sum())
+    return {
+        "model": _f1(said, true),
+        "always": _f1(np.ones_like(true), true),
+        "precision": hits / int(said.sum()) if said.any() else None,
+        "recall": hits / int(true.sum()),
+    }
 
 
 def _f1(said: np.ndarray, true: np.ndarray) -> float:

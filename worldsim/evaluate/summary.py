@@ -23,13 +23,15 @@ def summary(result: dict[str, Any], world: str) -> str:
         row = found["fvd_i3d"]
         lines.append(
             f"FVD (I3D, {row['videos']} videos of {row['frames']} frames): {row['model']:.1f}, "
-            f"repeat-last {row['repeat_last']:.1f}"
+            f"shuffled {row['shuffled']:.1f}, repeat-last {row['repeat_last']:.1f}, "
+            f"codec {row['codec']:.1f}"
         )
     if "frechet_alexnet" in found:
         row = found["frechet_alexnet"]
         lines.append(
             f"Fréchet distance (AlexNet, {row['frames']} frames): {row['model']:.4f}, "
-            f"repeat-last {row['repeat_last']:.4f}"
+            f"shuffled {row['shuffled']:.4f}, repeat-last {row['repeat_last']:.4f}, "
+            f"codec {row['codec']:.4f}"
         )
     if "control" in found:
         row = found["control"]
@@ -50,24 +52,25 @@ def summary(result: dict[str, Any], world: str) -> str:
         row = found["sentences"]
         kinds = [k for k in ("seen", "unseen", "key") if row.get(k) is not None]
         lines.append("sentences: " + ", ".join(f"{kind} {row[kind]:.3f}" for kind in kinds))
+    for kind, row in found.get("walks", {}).items():
+        if row["count"]:
+            said, silent = row["said"]["metres"], row["silent"]["metres"]
+            lines.append(
+                f"walks to things of {kind} pairs: {said:+.2f} m nearer (nothing said "
+                f"{silent:+.2f}), nearer than that in {row['nearer']:.2f} of {row['count']}"
+            )
     if "drift" in found:
         row = found["drift"]
         lines.append(
             f"drift: {row['inside']:.3f} of frames inside the real range "
             f"(real frames: {row['inside_real']:.3f}) over {row['steps']} steps"
         )
-    for name, row in found.get("memory", {}).items():
-        away = "after a full circle" if name == "circle" else f"{name} s away and back"
-        lines.append(
-            f"memory, {away}: LPIPS to the start {row['model']:.3f} "
-            f"(history exchanged {row['shuffled']:.3f}, another place {row['elsewhere']:.3f}, "
-            f"codec {row['codec']:.3f})"
-        )
+    lines += _returned(found.get("memory", {}))
     if "rewards" in found:
         row = found["rewards"]
         known = row["correlation"] is not None
         paid = f"correlation {row['correlation']:.3f}" if known else "never varied"
-        ends = f"F1 {row['end']['model']:.3f}" if row["end"] else "nothing ended"
+        ends = f"F1 {row['end']['model']:.3f} of {row['ends']}" if row["end"] else row["why"]
         lines.append(f"rewards: {paid}; ends: {ends}")
     lines += _read(found.get("reading", {}))
     if "imagine" in found:
@@ -77,6 +80,26 @@ def summary(result: dict[str, Any], world: str) -> str:
             f"(real ones {row['real']:.3f}, blind {row['blind']:.3f}, {row['gists']} kinds)"
         )
     return "\n".join(lines)
+
+
+def _returned(found: dict[str, Any]) -> list[str]:
+    """Return what is left of a place after going away, and how like itself the real one is."""
+    lines = []
+    for name, row in found.items():
+        away = "after a full circle" if name == "circle" else f"{name} s away and back"
+        if name == "real":
+            line = "frames of one pose in the real world: "
+            line += row["why"] or f"LPIPS {row['lpips']:.3f} ({row['pairs']} pairs)"
+        elif "why" in row:
+            line = f"{away}: {row['why']}"
+        else:
+            line = (
+                f"{away}: LPIPS to the start {row['model']:.3f} (history exchanged "
+                f"{row['shuffled']:.3f}, another place {row['elsewhere']:.3f}, "
+                f"codec {row['codec']:.3f})"
+            )
+        lines.append(f"memory, {line}")
+    return lines
 
 
 def _read(found: dict[str, Any]) -> list[str]:
@@ -99,7 +122,9 @@ def _read(found: dict[str, Any]) -> list[str]:
         )
     if "describe" in found:
         row = found["describe"]
-        lines.append(f"describe: precision {row['precision']:.3f}, recall {row['recall']:.3f}")
+        names = [name for name in ("precision", "recall", "exact") if name in row]
+        parts = [f"{name} {row[name]:.3f} (blind {row['blind'][name]:.3f})" for name in names]
+        lines.append(f"describe: {', '.join(parts)}")
     for name in ("depth", "pose"):
         if name in found:
             model, blind = found[name]["model"], found[name]["blind"]

@@ -45,50 +45,58 @@ def measure_video(
     return result
 
 
+def make_crowds(
+    simulator: Dreamer, clips: Clips, dreamed: np.ndarray, shuffled: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what is compared with the real videos as a crowd, uint8 ``(N, steps, H, W, 3)`` each.
+
+    The first `FVD_FRAMES` steps of ``model``, ``shuffled`` (the same model with another window's
+    actions), ``repeat_last`` (a world that stands still) and ``codec`` (the real videos through
+    the codec: the floor).
+    """
+    steps = min(FVD_FRAMES, dreamed.shape[1])
+    truth = clips.future[:, :steps]
+    flat = reconstruct(simulator, truth.reshape(-1, *truth.shape[2:]))
+    return {
+        "model": dreamed[:, :steps],
+        "shuffled": shuffled[:, :steps],
+        "repeat_last": clips.frames[:, clips.context - 1 : clips.context].repeat(steps, axis=1),
+        "codec": flat.reshape(truth.shape),
+    }
+
+
 def measure_fvd(
-    features: Callable[[np.ndarray], np.ndarray], clips: Clips, dreamed: np.ndarray
+    features: Callable[[np.ndarray], np.ndarray], clips: Clips, crowds: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     """Return how far dreamed videos are from real ones as a crowd, not one by one.
 
     Args:
         features: Of uint8 videos ``(N, T, H, W, 3)``, one row each, see `i3d.video_features`.
         clips: What really happened.
-        dreamed: The dreams from the same places.
+        crowds: Videos from the same places, see `make_crowds`.
 
     Returns:
-        ``model`` and ``repeat_last``: Fréchet distances to the real videos, over the first
-        `FVD_FRAMES` steps; ``videos`` in each crowd. Few videos make it large: compare figures of
-        equally many only.
+        Fréchet distance of each crowd to the real videos; ``videos`` in each of them. Few videos
+        make it large: compare figures of equally many only.
     """
-    steps = min(FVD_FRAMES, dreamed.shape[1])
+    steps = crowds["model"].shape[1]
     real = features(clips.future[:, :steps])
-    last = clips.frames[:, clips.context - 1 : clips.context].repeat(steps, axis=1)
-    return {
-        "model": frechet(real, features(dreamed[:, :steps])),
-        "repeat_last": frechet(real, features(last)),
-        "videos": len(clips),
-        "frames": steps,
-    }
+    found = {name: frechet(real, features(videos)) for name, videos in crowds.items()}
+    return {**found, "videos": len(clips), "frames": steps}
 
 
-def measure_looks(lpips: LPIPS, clips: Clips, dreamed: np.ndarray) -> dict[str, Any]:
+def measure_looks(lpips: LPIPS, clips: Clips, crowds: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return how far dreamed frames are from real ones as a crowd, whatever their order.
 
     The eye is LPIPS' AlexNet (trained on ImageNet), see `metrics.looks`. Where training had the
     same network in its loss, this flatters the model; `measure_fvd` does not.
 
     Returns:
-        ``model`` and ``repeat_last``: Fréchet distances to the real frames of the first
-        `FVD_FRAMES` steps; ``frames`` in each crowd.
+        Fréchet distance of each crowd of `make_crowds` to the real frames; ``frames`` in each.
     """
-    steps = min(FVD_FRAMES, dreamed.shape[1])
-    real = looks(lpips, clips.future[:, :steps])
-    last = looks(lpips, clips.frames[:, clips.context - 1]).repeat(steps, axis=0)
-    return {
-        "model": frechet(real, looks(lpips, dreamed[:, :steps])),
-        "repeat_last": frechet(real, last),
-        "frames": len(real),
-    }
+    real = looks(lpips, clips.future[:, : crowds["model"].shape[1]])
+    found = {name: frechet(real, looks(lpips, videos)) for name, videos in crowds.items()}
+    return {**found, "frames": len(real)}
 
 
 def compare(truth: np.ndarray, other: np.ndarray, lpips: LPIPS) -> dict[str, float]:

@@ -9,6 +9,7 @@ from worldsim.data.episode import DEPTH_SIDE
 from worldsim.evaluate.clips import Clips
 from worldsim.evaluate.memory import measure_memory
 from worldsim.evaluate.returns import circle_steps, free_places, step_length
+from worldsim.evaluate.revisits import find_revisits, measure_real
 
 
 def pixels(one, other):
@@ -42,6 +43,8 @@ def test_a_circle_is_as_many_steps_as_the_poses_of_the_data_say(dataset):
 
 def test_who_remembers_comes_back_and_who_forgets_is_elsewhere(dataset, clips):
     found = measure_memory(SlidingDream(dataset), dataset, clips, pixels)
+    assert "differ" in found.pop("walk 2.0")["why"]
+    found = {name: row for name, row in found.items() if "why" not in row}
     for name, row in found.items():
         # recorded frames have the grain of video; a circle ends a pixel beside its start
         assert row["model"] < (0.02 if name != "circle" else row["elsewhere"] / 2)
@@ -52,6 +55,32 @@ def test_who_remembers_comes_back_and_who_forgets_is_elsewhere(dataset, clips):
     assert found["2.0"]["steps"] == 40
     lost = measure_memory(Forgetful(dataset), dataset, clips, pixels)
     assert lost["0.25"]["model"] > 0.2
+
+
+def test_frames_of_a_pose_are_seen_again_only_after_being_elsewhere():
+    there = np.concatenate([np.arange(15), np.arange(15)[::-1]]) * 0.2
+    pose = np.stack([there, 0 * there, 0 * there], axis=1)
+    pairs = find_revisits(pose, 1.0, 10.0)
+    assert pairs[0] == (0, 29) and all(abs(there[a] - there[b]) < 0.1 for a, b in pairs)
+    assert not find_revisits(np.zeros((40, 3)), 1.0, 10.0)  # never elsewhere
+    assert not find_revisits(pose[:15], 1.0, 10.0)  # never back
+
+
+def test_the_real_world_is_compared_with_itself(tmp_path):
+    there = walk(1, 24)[0]
+    for name in ("again", "never"):
+        with DatasetWriter(tmp_path / name, SPEC, SIZE) as writer:
+            episode = replace(there)
+            way = np.arange(25.0)
+            way = np.minimum(way, 24 - way) if name == "again" else way
+            episode.pose = np.stack([way, 0 * way, 0 * way], axis=1).astype(np.float32)
+            episode.frames = there.frames[way.astype(int)]
+            writer.append(episode)
+
+    again = measure_real(Dataset(tmp_path / "again"), pixels, SIZE)
+    assert again["lpips"] < 0.03 and again["pairs"] > 0 and again["why"] is None
+    never = measure_real(Dataset(tmp_path / "never"), pixels, SIZE)
+    assert never["lpips"] is None and "no pose is seen again" in never["why"]
 
 
 class Led(SlidingDream):

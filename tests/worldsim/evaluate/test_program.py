@@ -16,8 +16,10 @@ from worldsim.errors import WorldsimError
 from worldsim.evaluate import program
 from worldsim.evaluate.options import EvalConfig, one_world_each
 from worldsim.evaluate.program import Evaluation, evaluate
+from worldsim.judge import Judge
 from worldsim.judge_training import JudgeConfig
 from worldsim.metrics import LPIPS
+from worldsim.world import WorldSpec
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,10 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
         assert rows[-1]["shuffled"]["ssim"] < rows[-1]["model"]["ssim"]
         assert rows[-1]["codec"]["lpips"] == pytest.approx(0, abs=1e-6)
     assert world["fvd_i3d"]["model"] < 0.2 * world["fvd_i3d"]["repeat_last"]
+    for crowd in (world["fvd_i3d"], world["frechet_alexnet"]):
+        assert crowd["codec"] <= crowd["model"] < crowd["repeat_last"]
+        assert crowd["codec"] < crowd["shuffled"]
+    assert "| judge's accuracy" in (folder / "eval.md").read_text()
     frames = world["frechet_alexnet"]
     assert frames["model"] < 0.5 * frames["repeat_last"] and frames["frames"] == 72
     assert world["control"]["real"] > 0.7 and world["control"]["ratio"] > 0.9
@@ -135,6 +141,8 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
     pictures = {p.name for p in (folder / "eval").glob("*.png")}
     assert pictures == {name for name in pictures if f"src='{name}'" in page}
     assert {"video_sheet.png", "video_curves.png", "drift.png"} <= pictures
+    assert "1000-step" not in page and "40-step dreams" in page
+    assert "the real world&#x27;s own" in page and "ends of episodes" in page
     assert "Held-out places" in page and "Known maps, new paths" in page
 
 
@@ -171,6 +179,47 @@ def test_the_program_reads_a_checkpoint_and_prints_what_matters(folder, monkeypa
     evaluate(_config(folder, checkpoint="some/checkpoint", parts=["video", "shuffle"]))
     printed = capsys.readouterr().out
     assert "video +12: LPIPS" in printed and "shuffled actions" in printed
+
+
+SCHEMAS = [
+    ({"actions": (*SPEC.actions, "jump")}, "action 9 'jump'"),
+    ({"steps_per_second": 20.0}, "20.0 steps a second"),
+    ({"metres_per_unit": 0.5}, "0.5 m a unit"),
+]
+
+
+def _one_walk(path: Path, spec: WorldSpec) -> str:
+    with DatasetWriter(path, spec, SIZE) as writer:
+        writer.append(walk(1000, 60)[0])
+    return str(path)
+
+
+@pytest.mark.parametrize(("changes", "says"), SCHEMAS)
+def test_data_of_another_action_schema_than_the_checkpoints_is_refused(
+    folder, tmp_path, monkeypatch, changes, says
+):
+    dream = SlidingDream(Dataset(folder / "heldout"))
+    monkeypatch.setattr(program.Simulator, "from_pretrained", lambda *_, **__: dream)
+    data = _one_walk(tmp_path / "data", replace(SPEC, **changes))
+    with pytest.raises(WorldsimError, match=f"data has {says}, the checkpoint has .*: evaluate on"):
+        evaluate(_config(folder, data=data, train_data="", out=str(tmp_path / "eval.json")))
+
+
+@pytest.mark.parametrize(("changes", "says"), SCHEMAS)
+def test_training_data_of_another_action_schema_is_refused(folder, tmp_path, changes, says):
+    train_data = _one_walk(tmp_path / "train", replace(SPEC, **changes))
+    with pytest.raises(WorldsimError, match=f"train_data=.* has {says}, .*heldout has"):
+        one_world_each(_config(folder, train_data=train_data))
+
+
+@pytest.mark.parametrize(("changes", "says"), [*SCHEMAS, ({"name": "moon"}, "the world 'moon'")])
+def test_a_judge_of_another_action_schema_is_refused(folder, tmp_path, changes, says):
+    spec = replace(SPEC, **changes)
+    Judge(spec, 8).save(tmp_path / "judge")
+    cfg = _config(folder, parts=["control"], judge=str(tmp_path / "judge"))
+    dataset = Dataset(cfg.data)
+    with pytest.raises(WorldsimError, match=f"the judge in .* has {says}, .*: remove that folder"):
+        Evaluation(cfg, dataset, SlidingDream(dataset))
 
 
 def test_mazes_that_were_trained_on_are_refused(folder):

@@ -6,7 +6,7 @@ from worldsim.data import Dataset, DatasetWriter
 from worldsim.data.episode import DEPTH_SIDE
 from worldsim.evaluate.reading import load_sights, measure_reading
 from worldsim.evaluate.summary import summary
-from worldsim.grammar import questions, words
+from worldsim.grammar import describe, questions, words
 from worldsim.grammar_words import QUESTIONS
 
 THINGS = [
@@ -42,6 +42,8 @@ class Knowing:
         things = [self._of[frame.tobytes()].facts["things"] for frame in frames]
         return [
             "you see " + " and ".join(f"a {words(thing)} ahead" for thing in seen)
+            if seen
+            else "only walls"
             for seen in things
         ]
 
@@ -93,7 +95,9 @@ def test_who_knows_the_truth_gets_full_marks_and_beats_who_never_looks(sights):
     found = measure(Knowing(sights), sights)
     assert found["infer"]["model"] == 1 > found["infer"]["blind"]
     assert found["ask"]["seen"] == found["ask"]["unseen"] == 1 > found["ask"]["blind"]
-    assert (found["describe"]["precision"], found["describe"]["recall"]) == (1, 1)
+    captions = found["describe"]
+    assert captions["precision"] == captions["recall"] == captions["exact"] == 1
+    assert captions["blind"]["recall"] < 1 and 0 < captions["blind"]["exact"] < 1
     assert found["depth"]["model"] == {"abs_rel": pytest.approx(0), "delta_1.25": 1}
     assert found["depth"]["blind"]["abs_rel"] > 0.1
     assert found["pose"]["model"] == {"metres": 0, "degrees": 0}
@@ -105,8 +109,29 @@ def test_who_never_looks_is_no_better_than_blind(sights):
     assert found["infer"]["model"] <= found["infer"]["blind"]
     assert found["ask"]["seen"] <= found["ask"]["blind"]
     assert found["describe"]["precision"] == found["describe"]["recall"] == 0
+    assert found["describe"]["exact"] == 0 < found["describe"]["blind"]["exact"]
     assert found["pose"]["model"] == found["pose"]["blind"]
     assert found["depth"]["model"]["delta_1.25"] < 0.5
+
+
+CAR = {"on_road": True, "speed": 80.0, "top_speed": 100.0, "bend": 0.0}
+
+
+def test_a_caption_of_a_drive_is_right_only_with_speed_road_and_bend(tmp_path):
+    with DatasetWriter(tmp_path / "d", SPEC, SIZE) as writer:
+        for seed in range(4):
+            facts = [CAR | {"bend": 50.0 * (seed == 3)}] * 13
+            writer.append(make_episode(12, seed, facts=facts))
+    drives = load_sights(Dataset(tmp_path / "d"), 4, SIZE, 0)
+
+    class Driver(Blind):
+        def describe(self, frames):
+            facts = [self._of[frame.tobytes()].facts for frame in frames]
+            return [describe(known, np.random.default_rng(0)) for known in facts]
+
+    found = measure(Driver(drives), drives)["describe"]
+    assert found == {"exact": 1, "blind": {"exact": 0.75}, "count": 4}
+    assert measure(Blind(drives), drives)["describe"]["exact"] == 0
 
 
 def test_unseen_phrasings_are_counted_apart(sights):

@@ -1,0 +1,187 @@
+"""The rows of the table of what was measured, and how a number is written in them.
+
+A cell is a text with gaps such as ``{video/4/model/lpips:3}``: the way to a number within what was
+measured of a world, and how to write it. A number with digits behind the point loses the zero
+before it; ``%`` makes hundredths, and ``?`` asks for a number without writing it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+GAP = re.compile(r"\{([^:}]+)(?::([^}]+))?\}")
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row is about, its cells and what is aimed at.
+
+    Attributes:
+        title: Its gaps are filled from the first world that has the number.
+        cells: Texts, of which a world has the first whose first gap it can fill.
+        wanted: In words.
+    """
+
+    title: str
+    cells: tuple[str, ...]
+    wanted: str = ""
+
+    def name(self, worlds: Mapping[str, Any]) -> str:
+        """Return the title, for these worlds."""
+
+        def fill(gap: re.Match[str]) -> str:
+            values = [look_up(found, gap[1]) for found in worlds.values()]
+            return str(next((value for value in values if value is not None), UNKNOWN))
+
+        return GAP.sub(fill, self.title)
+
+    def cell(self, found: Mapping[str, Any]) -> str:
+        """Return what was measured of a world; "" where it was not."""
+        for text in self.cells:
+            gap = GAP.search(text)
+            if gap is not None and look_up(found, gap[1]) is not None:
+                return GAP.sub(lambda gap: number(look_up(found, gap[1]), gap[2]), text)
+        return ""
+
+
+def look_up(found: Mapping[str, Any], way: str) -> Any:
+    """Follow keys with a stroke between them; None where one is missing."""
+    value: Any = found
+    for key in way.split("/"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def number(value: Any, form: str | None) -> str:
+    """Write a number with so many digits behind the point, as hundredths, or as it is."""
+    if form == "?":
+        return ""
+    if value is None:
+        return UNKNOWN
+    if form is None:
+        return str(value)
+    if form == "%":
+        return f"{100 * value:.0f}"
+    text = f"{value:z.{form}f}"
+    return re.sub(r"^(-?)0\.", r"\1.", text)
+
+
+def _horizon(steps: int) -> tuple[str, ...]:
+    here = f"video/{steps}"
+    model, still = f"{here}/model/lpips:3", f"{here}/repeat_last/lpips:3"
+    return (f"{{{model}}} / {{{still}}} = {{{here}/lpips_ratio:2}}",)
+
+
+def _return(name: str) -> tuple[str, ...]:
+    parts = ("model", "shuffled", "elsewhere")
+    model, mixed, other = (f"{{memory/{name}/{part}:3}}" for part in parts)
+    return (f"{model} ({mixed}; {other})", f"{{memory/{name}/why}}")
+
+
+def _walk(kind: str) -> tuple[str, ...]:
+    here = f"walks/{kind}"
+    said, silent = (
+        (f"{{{here}/{name}/metres:2}}", f"{{{here}/{name}/degrees:1}}")
+        for name in ("said", "silent")
+    )
+    return (f"{said[0]}, {said[1]}° ({silent[0]}, {silent[1]}°); {{{here}/nearer:%}} %",)
+
+
+AWAY = (
+    "{memory/0.25/model:3} ({memory/0.25/elsewhere:3}); "
+    "{memory/1.0/model:3} ({memory/1.0/elsewhere:3})"
+)
+PAIRS = "{reading/new_pairs/model:%} ({reading/new_pairs/blind:%}) %"
+MOTION = "{reading/pose/model/metres:2} m, {reading/pose/model/degrees:1}° "
+MOTION += "({reading/pose/blind/metres:2}, {reading/pose/blind/degrees:1})"
+FVD = "{fvd_i3d/model:0} / {fvd_i3d/shuffled:0} / {fvd_i3d/repeat_last:0} / {fvd_i3d/codec:0}"
+LOOKS = "{frechet_alexnet/model:3} / {frechet_alexnet/shuffled:3} / "
+LOOKS += "{frechet_alexnet/repeat_last:3} / {frechet_alexnet/codec:3}"
+SAID = "{sentences/seen:%} / {sentences/unseen:%} / {sentences/key:%} %"
+CAPTION = "{reading/describe/precision:%} / {reading/describe/recall:%} "
+CAPTION += "({reading/describe/blind/precision:%} / {reading/describe/blind/recall:%}) %"
+EXACT = "{reading/describe/exact:%} ({reading/describe/blind/exact:%}) %"
+IMAGINED = "{imagine/imagined:%} ({imagine/real:%}; {imagine/blind:%}) %"
+
+ROWS = (
+    Row("LPIPS at 4 steps: dream / repeat last frame", _horizon(4), "≤ 0.5"),
+    Row("LPIPS at 1 step", _horizon(1)),
+    Row("LPIPS at 16 steps", _horizon(16), "≤ 0.75"),
+    Row("LPIPS at 32 steps", _horizon(32)),
+    Row(
+        "LPIPS at 4 steps with another window's actions; of the real frame through the codec",
+        ("{video/4/shuffled/lpips:3}; {video/4/codec/lpips:3}",),
+    ),
+    Row(
+        "judge's accuracy, dreamed / real",
+        ("{control/dreamed:2} / {control/real:2} = {control/ratio:2}",),
+        "≥ .9",
+    ),
+    Row("flow loss with shuffled / true actions", ("{shuffle_ratio:2}",), "≥ 1.3"),
+    Row("sentences obeyed, seen / unseen / the key itself", (SAID,), "≥ 85 %"),
+    Row(
+        "told to walk to a thing: metres nearer, degrees turned towards it (nothing said); dreams "
+        "nearer than with nothing said",
+        _walk("seen"),
+    ),
+    Row("the same of pairs of thing and colour never seen in training", _walk("unseen")),
+    Row(
+        "{drift/steps}-step dreams: frames in the real range (real frames)",
+        ("{drift/inside:%} % ({drift/inside_real:%} %)",),
+    ),
+    Row(
+        "FVD (I3D, {fvd_i3d/videos} videos): dream / shuffled actions / repeat last frame / "
+        "real through the codec",
+        (FVD,),
+    ),
+    Row("Fréchet distance on AlexNet, {frechet_alexnet/frames} frames: the same", (LOOKS,)),
+    Row(
+        "LPIPS to the start, away for a quarter of a second and for a second, and back (another "
+        "place)",
+        (AWAY,),
+    ),
+    Row("the same after a full circle (history exchanged; another place)", _return("circle")),
+    Row(
+        "the same after walking ahead for 2 seconds and back (history exchanged; another place)",
+        _return("walk 2.0"),
+    ),
+    Row(
+        "the real world's own: LPIPS between frames of one pose, seen again later",
+        ("{memory/real/lpips:3}", "{memory/real/why}"),
+    ),
+    Row(
+        "ends of episodes, F1 (who always says so); correlation of rewards",
+        (
+            "F1 {rewards/end/model:2} ({rewards/end/always:2}); {rewards/correlation:2}",
+            "{rewards/steps:?}none ended; {rewards/correlation:2}",
+        ),
+    ),
+    Row(
+        "actions named between frames (most frequent)",
+        ("{reading/infer/model:%} ({reading/infer/blind:%}) %",),
+        "≥ 90 %",
+    ),
+    Row(
+        "questions answered, seen / unseen words (most frequent answer)",
+        ("{reading/ask/seen:%} / {reading/ask/unseen:%} ({reading/ask/blind:%}) %",),
+        "≥ 85 %",
+    ),
+    Row("the same of pairs of thing and colour never seen", (PAIRS,)),
+    Row(
+        "captions: things named that are there / things there that are named (who always says the "
+        "most frequent)",
+        (CAPTION,),
+    ),
+    Row("captions exactly right (most frequent)", (EXACT,)),
+    Row(
+        "depth read, δ < 1.25 (median picture)",
+        ("{reading/depth/model/delta_1.25:2} ({reading/depth/blind/delta_1.25:2})",),
+        "≥ .85",
+    ),
+    Row("motion read, error a step (standing still)", (MOTION,)),
+    Row("imagined as said, by a judge (real pictures; most frequent)", (IMAGINED,)),
+)
