@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from omegaconf import MISSING
-from PIL import Image, UnidentifiedImageError
 
 from worldsim.errors import WorldsimError
+from worldsim.pictures import open_picture, open_sequence, square
 
 
 @dataclass
@@ -17,15 +16,18 @@ class AskConfig:
 
     Attributes:
         image: A picture of any size; its middle square is shown to the model.
-        question: What to ask, such as "what is ahead"; empty: describe the picture.
+        question: What to ask, such as "what is ahead"; empty: describe the picture. Unknown words
+            are no error: they are spelled out, and the answer may be about nothing.
         checkpoint: Checkpoint folder; empty: the bundled one.
         device: Where to compute.
+        before: The picture a step earlier, of the same size, for "what did you just do".
     """
 
     image: str = MISSING
     question: str = ""
     checkpoint: str = ""
     device: str = "cpu"
+    before: str = ""
 
 
 def ask(cfg: AskConfig) -> None:
@@ -36,26 +38,13 @@ def ask(cfg: AskConfig) -> None:
     """
     from worldsim.reader import Reader
 
-    picture = _open(cfg.image)
+    if cfg.before and not cfg.question:
+        raise WorldsimError(f"before={cfg.before}: add question=, a caption is of one picture")
+    paths = [cfg.before, cfg.image] if cfg.before else [cfg.image]
+    pictures = open_sequence(paths, least=2) if len(paths) > 1 else [open_picture(cfg.image)]
     reader = Reader.from_pretrained(cfg.checkpoint or None, cfg.device)
-    frame = _square(picture, reader.size)
-    said = reader.ask([frame], [cfg.question]) if cfg.question else reader.describe([frame])
-    print(said[0])
-
-
-def _open(path: str) -> Image.Image:
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise WorldsimError(
-            f"image={path} cannot be read ({error}): name a PNG or JPEG file"
-        ) from error
-
-
-def _square(picture: Image.Image, size: int) -> np.ndarray:
-    """Return the middle square, made as large as the model's frames, uint8 ``(S, S, 3)``."""
-    side = min(picture.size)
-    left, top = ((length - side) // 2 for length in picture.size)
-    square = picture.crop((left, top, left + side, top + side))
-    return np.asarray(square.resize((size, size), Image.Resampling.BOX))
+    *befores, frame = [square(picture, reader.size) for picture in pictures]
+    if cfg.question:
+        print(reader.ask([frame], [cfg.question], befores or None)[0])
+    else:
+        print(reader.describe([frame])[0])

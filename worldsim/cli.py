@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import takewhile
 from typing import NamedTuple
 
 OWN_PACKAGES = ("worldsim", "envs", "agents", "viewer")
 
 
 class Verb(NamedTuple):
-    """Where a program lives and what it is for; `positional` is the key of a bare argument."""
+    """Where a program lives and what it is for.
+
+    `positional` is the key of a bare argument, or of all of them, where there may be `several`.
+    """
 
     module: str
     config: str
     function: str
     help: str
     positional: str | None = None
+    several: bool = False
 
 
 VERBS = {
@@ -36,12 +42,23 @@ VERBS = {
     ),
     "train": Verb("worldsim.train.program", "TrainConfig", "train", "train a model on a dataset"),
     "eval": Verb("worldsim.evaluate.program", "EvalConfig", "evaluate", "measure how good it is"),
+    "table": Verb(
+        "worldsim.evaluate.table", "TableConfig", "table", "one table of evaluations", "files"
+    ),
     "compare": Verb(
         "worldsim.evaluate.compare", "CompareConfig", "compare", "plot a sweep of trainings", "runs"
     ),
     "probe": Verb("worldsim.evaluate.probe", "ProbeConfig", "probe", "read depth off the features"),
     "bench": Verb("worldsim.bench", "BenchConfig", "bench", "measure how fast it is"),
     "ask": Verb("worldsim.ask", "AskConfig", "ask", "ask about a picture", "image"),
+    "infer": Verb(
+        "worldsim.moves", "InferConfig", "infer", "name what was done between them", "images", True
+    ),
+    "act": Verb("worldsim.moves", "ActConfig", "act", "what to do for a sentence", "images", True),
+    "depth": Verb("worldsim.depth", "DepthConfig", "depth", "how far things are", "image"),
+    "pose": Verb(
+        "worldsim.moves", "PoseConfig", "pose", "the motion between pictures", "images", True
+    ),
     "imagine": Verb("worldsim.imagine", "ImagineConfig", "imagine", "draw a sentence", "prompt"),
     "pointcloud": Verb(
         "worldsim.pointcloud", "PointCloudConfig", "pointcloud", "what the model knows of space"
@@ -79,8 +96,6 @@ def usage() -> str:
 def _run(name: str, arguments: list[str]) -> int:
     """Load a program and run it."""
     verb = VERBS[name]
-    if verb.positional and arguments and _is_bare(arguments[0]):
-        arguments = [f"{verb.positional}={arguments[0]}", *arguments[1:]]
     try:
         module = import_module(verb.module)
         program = import_module("worldsim.program")
@@ -98,7 +113,19 @@ def _run(name: str, arguments: list[str]) -> int:
         print(f"worldsim {name}: interrupted", file=sys.stderr)
         return 130
     config, function = getattr(module, verb.config), getattr(module, verb.function)
-    return int(program.run(name, config, function, arguments))
+    named = _name_bare(verb, arguments, program.quoted)
+    return int(program.run(name, config, function, named))
+
+
+def _name_bare(verb: Verb, arguments: list[str], quoted: Callable[[str], str]) -> list[str]:
+    """Give the arguments at the beginning that have no key the one they are meant for."""
+    bare = list(takewhile(_is_bare, arguments))
+    if not verb.positional or not bare:
+        return arguments
+    if verb.several:
+        listed = ",".join(quoted(value) for value in bare)
+        return [f"{verb.positional}=[{listed}]", *arguments[len(bare) :]]
+    return [f"{verb.positional}={bare[0]}", *arguments[1:]]
 
 
 def _is_bare(argument: str) -> bool:

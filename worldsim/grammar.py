@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from worldsim.grammar_words import CAPTIONS, EMPTY, NOTHING, QUESTIONS, WHERE
+from worldsim.grammar_words import ABSENT, CAPTIONS, EMPTY, NOTHING, QUESTIONS, WHERE
+from worldsim.pose_text import every_telling, tell_motion
 
 AHEAD_DEGREES = 14  # to both sides of straight on
 BEND_DEGREES = 20  # a road that turns less goes straight on
@@ -49,7 +50,8 @@ class Question:
 def every_phrase() -> list[str]:
     """Return all that is said in training, gaps left out: what a tokenizer learns from."""
     phrases = [*QUESTIONS.values(), CAPTIONS, EMPTY, *WHERE.values()]
-    return [re.sub(r"\{\w+\}", "", text) for said in phrases for text in said.seen]
+    asked = [re.sub(r"\{\w+\}", "", text) for said in phrases for text in said.seen]
+    return [*asked, ABSENT, *every_telling()]
 
 
 def questions(facts: Facts, absent: Sequence[str]) -> list[Question]:
@@ -73,25 +75,45 @@ def ask(
     facts: Facts, absent: Sequence[str], rng: np.random.Generator, unseen: bool = False
 ) -> tuple[str, str] | None:
     """Return a question and its answer, every kind as likely; None where nothing is known."""
-    by_kind: dict[str, list[Question]] = {}
-    for question in questions(facts, [absent[k] for k in rng.permutation(len(absent))]):
-        by_kind.setdefault(question.kind, []).append(question)
-    if not by_kind:
-        return None
-    kind = list(by_kind)[int(rng.integers(len(by_kind)))]
-    question = by_kind[kind][int(rng.integers(len(by_kind[kind])))]
+    return _one_of(questions(facts, [absent[k] for k in rng.permutation(len(absent))]), rng, unseen)
+
+
+def questions_in_vain(facts: Facts, absent: Sequence[str]) -> list[Question]:
+    """Return where, how far and of which colour is what is not in sight: `ABSENT`, each of them.
+
+    Args:
+        facts: Of the frame; of one without ``things``, such as a road, nothing is asked.
+        absent: Things that might be there; those in sight are left out.
+    """
+    if "things" not in facts:
+        return []
+    seen, names = ({of(t) for t in facts["things"]} for of in (words, lambda t: t["name"]))
+    missing = [said for said in absent if said not in seen]
+    found = [Question(kind, said, ABSENT) for kind in ("where", "how far") for said in missing]
+    # Only of what has a colour; a red box in sight is also a box, and its colour can be told.
+    coloured = dict.fromkeys(said.split(" ", 1)[1] for said in missing if " " in said)
+    return found + [Question("colour", name, ABSENT) for name in coloured if name not in names]
+
+
+def ask_in_vain(
+    facts: Facts, absent: Sequence[str], rng: np.random.Generator, unseen: bool = False
+) -> tuple[str, str] | None:
+    """Return a question about what is not in sight, and `ABSENT`; None where there is none."""
+    return _one_of(questions_in_vain(facts, absent), rng, unseen)
+
+
+def ask_motion(
+    motion: Sequence[float], rng: np.random.Generator, unseen: bool = False
+) -> tuple[str, str]:
+    """Ask what the eye just did, `pose_text.motion` being how it moved; return the answer, too."""
+    question = Question("moved", "", tell_motion(*motion))
     return question.words(rng, unseen), question.answer
 
 
 def describe(facts: Facts, rng: np.random.Generator, unseen: bool = False) -> str | None:
     """Return a caption of a frame; None where nothing is known of it."""
     if "on_road" in facts:
-        place = "on the road" if facts["on_road"] else "off the road"
-        what = f"a {_speed(facts)} car {place}"
-        if facts["on_road"]:
-            bend = road(facts)
-            what += ", straight road" if bend == "straight on" else f", a bend to the {bend}"
-        return CAPTIONS.say(rng, unseen, what=what)
+        return CAPTIONS.say(rng, unseen, what=drive(facts))
     if "things" not in facts:
         return None
     named = facts["things"][:MOST_NAMED]
@@ -99,6 +121,16 @@ def describe(facts: Facts, rng: np.random.Generator, unseen: bool = False) -> st
         return EMPTY.say(rng, unseen)
     parts = [f"a {words(t)} {WHERE[side(t)].say(rng, unseen)}" for t in named]
     return CAPTIONS.say(rng, unseen, what=" and ".join(parts))
+
+
+def drive(facts: Facts) -> str:
+    """Return what a caption says of a car: how fast, whether on the road, where that goes."""
+    place = "on the road" if facts["on_road"] else "off the road"
+    what = f"a {_speed(facts)} car {place}"
+    if facts["on_road"]:
+        bend = road(facts)
+        what += ", straight road" if bend == "straight on" else f", a bend to the {bend}"
+    return what
 
 
 def words(thing: Facts) -> str:
@@ -118,6 +150,20 @@ def road(facts: Facts) -> str:
     if abs(facts["bend"]) <= BEND_DEGREES:
         return "straight on"
     return "left" if facts["bend"] > 0 else "right"
+
+
+def _one_of(
+    possible: Sequence[Question], rng: np.random.Generator, unseen: bool
+) -> tuple[str, str] | None:
+    """Draw a kind of question, then one of that kind."""
+    by_kind: dict[str, list[Question]] = {}
+    for question in possible:
+        by_kind.setdefault(question.kind, []).append(question)
+    if not by_kind:
+        return None
+    kind = list(by_kind)[int(rng.integers(len(by_kind)))]
+    question = by_kind[kind][int(rng.integers(len(by_kind[kind])))]
+    return question.words(rng, unseen), question.answer
 
 
 def _about_things(things: Sequence[Facts], absent: Sequence[str]) -> list[Question]:

@@ -128,6 +128,14 @@ QUESTIONS: dict[str, Phrases] = {
         ),
         ("what is the speed of the car", "how fast does the car drive", "what is the speed you go"),
     ),
+    "moved": Phrases(
+        (
+            *("what did you just do", "what have you just done", "how did you move"),
+            *("how did you just move", "what just happened", "what did the camera just do"),
+            *("how has the camera moved", "which way did you go"),
+        ),
+        ("how did the camera move", "what has the camera just done", "which way did you just move"),
+    ),
 }
 # Frames around {what}, which is put together from what is in sight.
 CAPTIONS = Phrases(
@@ -138,6 +146,7 @@ CAPTIONS = Phrases(
     ("the picture has {what}", "in the picture is {what}", "here you see {what}"),
 )
 NOTHING = "nothing"
+ABSENT = "none in sight"  # where, how far or of which colour is what nobody sees
 EMPTY = Phrases(
     (
         *("nothing but walls", "an empty place", "only walls", "nothing in sight"),
@@ -163,3 +172,17 @@ WHERE = {
         for side in ("left", "right")
     },
 }  # fmt: skip
+# What somebody on foot is told to do with a thing in sight; {thing} is "red box" and such.
+TO_THING = Phrases(
+    (
+        "walk to the {thing}",
+        "go to the {thing}",
+        "move to the {thing}",
+        "find the {thing}",
+        "approach the {thing}",
+        "walk up to the {thing}",
+        "go up to the {thing}",
+        "head for the {thing}",
+    ),
+    ("head to the {thing}", "move up to the {thing}", "go and find the {thing}"),
+)

@@ -19,7 +19,8 @@ class ImagineConfig:
     """Options of `worldsim imagine`.
 
     Attributes:
-        prompt: What is to be seen, such as "you see a red box ahead".
+        prompt: What is to be seen, such as "you see a red box ahead". Unknown words are no error:
+            they are spelled out, and what is drawn may have nothing to do with them.
         out: PNG file to write; an existing one is replaced.
         num_pictures: How many different ones, side by side.
         seed: Of the first; the others follow.

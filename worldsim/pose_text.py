@@ -1,4 +1,4 @@
-"""How the eye moved between two frames, as text: `ahead +0.12 left -0.03 turn +5`."""
+"""How the eye moved between two frames, as text: `ahead +0.12 left -0.03 turn +5`, or in words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import re
 import numpy as np
 
 PATTERN = re.compile(r"ahead ([+-]\d+\.\d\d) left ([+-]\d+\.\d\d) turn ([+-]\d+)")
+STILL = "stood still"
+LEAST_METRES, LEAST_DEGREES = 0.03, 1.0  # of a step; who moves less stands still
+SLANTED = 0.41  # sideways to ahead, or ahead to sideways: less is straight (22.5 degrees)
 
 
 def motion(before: np.ndarray, after: np.ndarray, metres: float = 1.0) -> tuple[float, ...]:
@@ -32,6 +35,29 @@ def write_motion(ahead: float, left: float, turn: float) -> str:
     """Say a motion: metres with two decimals, whole degrees."""
     # Adding zero turns what is rounded to minus nothing into plus nothing.
     return f"ahead {round(ahead, 2) + 0:+.2f} left {round(left, 2) + 0:+.2f} turn {round(turn):+d}"
+
+
+def tell_motion(ahead: float, left: float, turn: float) -> str:
+    """Say a motion as a person would, without numbers: "moved forward, turned left".
+
+    Eight ways to move and two to turn, or "stood still". How far it went is not said.
+    """
+    longer = max(abs(ahead), abs(left))
+    ways = [
+        way[length < 0]
+        for length, way in ((ahead, ("forward", "back")), (left, ("left", "right")))
+        if longer >= LEAST_METRES and abs(length) >= SLANTED * longer
+    ]
+    said = [f"moved {' and '.join(ways)}"] if ways else []
+    if abs(turn) >= LEAST_DEGREES:
+        said.append("turned left" if turn > 0 else "turned right")
+    return ", ".join(said) or STILL
+
+
+def every_telling() -> list[str]:
+    """Return all that `tell_motion` says."""
+    steps = (-1.0, 0.0, 1.0)
+    return [tell_motion(a, b, 9 * c) for a in steps for b in steps for c in steps]
 
 
 def read_motion(text: str) -> tuple[float, ...] | None:

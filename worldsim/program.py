@@ -153,9 +153,14 @@ def _parses(argument: str, sweep: bool) -> bool:
 def _quoted(argument: str) -> str:
     """Take the value literally: sentences have commas, file names have brackets."""
     key, _, value = argument.partition("=")
+    return f"{key}={quoted(value)}"
+
+
+def quoted(value: str) -> str:
+    """Write a value so that Hydra reads exactly this."""
     # Hydra takes a backslash for itself only where it stands before a quote.
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
-    return f"{key}='{escaped}'"
+    return f"'{escaped}'"
 
 
 def _explain(verb: str, config: type, error: Exception) -> str:

@@ -66,14 +66,24 @@ class Reader:
         """Return a caption of each frame."""
         return self._say([[frame] for frame in frames], [[self.tokenizer.mark(DESCRIBE)]])
 
-    def ask(self, frames: Frames, questions: Sequence[str]) -> list[str]:
-        """Return the answer to a question about each frame, such as "what is ahead"."""
+    def ask(
+        self, frames: Frames, questions: Sequence[str], befores: Frames | None = None
+    ) -> list[str]:
+        """Return the answer to a question about each frame, such as "what is ahead".
+
+        Args:
+            frames: Those asked about.
+            questions: One each.
+            befores: The frames a step earlier, for "what did you just do"; without them there is
+                nothing to read that off.
+        """
         if len(frames) != len(questions):
             raise WorldsimError(f"{len(frames)} frames have {len(questions)} questions: one each")
         mark = self.tokenizer.mark
         words = [self.tokenizer.encode_sentence(question.rstrip(" ?")) for question in questions]
         asked = [[mark(ASK), *ids, mark(ANSWER)] for ids in words]
-        return self._say([[frame] for frame in frames], asked)
+        seen = [[frame] for frame in frames] if befores is None else _pairs(befores, frames)
+        return self._say(seen, asked)
 
     def pose(self, befores: Frames, afters: Frames) -> list[tuple[float, ...] | None]:
         """Return metres ahead and to the left and degrees to the left from frame to frame.

@@ -116,7 +116,7 @@ class Simulator:
 
         Args:
             starts: One clip a lane.
-            prompts: A sentence each that sets the scene, or None.
+            prompts: A sentence each that sets the scene, or None; an empty one is an error.
             seeds: One a lane; without them lanes are seeded by their number.
             lanes: Which lanes to begin anew; all by default. The others go on undisturbed.
 
@@ -128,7 +128,7 @@ class Simulator:
         prompts = prompts or [None] * len(chosen)
         for start in starts:
             self._check_start(start)
-        ids = [self.tokenizer.encode_sentence(p) if p else [] for p in prompts]
+        ids = [[] if p is None else self.tokenizer.encode_sentence(p) for p in prompts]
         for lane, start, prompt, seed in zip(chosen, starts, ids, seeds, strict=True):
             index = torch.tensor([lane], device=self.device)
             self._noise[lane].manual_seed(int(seed))

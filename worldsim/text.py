@@ -84,7 +84,11 @@ class TextTokenizer:
         return self._tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
     def encode_sentence(self, text: str) -> list[int]:
-        """Encode what a person typed, refusing the empty and the over-long."""
+        """Encode what a person typed, refusing the empty and the over-long.
+
+        Words that training never saw are no error: they are spelled out, byte by byte at worst,
+        and cost as many tokens. What the model makes of them nobody promises.
+        """
         text = " ".join(text.split())
         if not text:
             raise WorldsimError("the sentence is empty: type at least one word")

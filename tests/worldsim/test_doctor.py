@@ -13,6 +13,7 @@ from worldsim.doctor import DoctorConfig, as_text, doctor, examine
 def weights(tmp_path, monkeypatch):
     save_file({"a": np.zeros(1000, np.float32)}, tmp_path / "model.safetensors")
     monkeypatch.setattr(doctor_module, "CHECKPOINT", tmp_path)
+    monkeypatch.setattr(doctor_module, "STARTS_OPENGL", "")  # takes seconds, and may be missing
     return tmp_path / "model.safetensors"
 
 
@@ -61,3 +62,41 @@ def test_a_simulator_without_its_tracks_says_how_to_get_them(weights, monkeypatc
     monkeypatch.setattr("worldsim.kart_assets.PACKAGED", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert "apt install supertuxkart-data" in as_text(examine())
+
+
+PYGLET = "options = {}\n"
+WITHOUT_EGL = "raise ImportError('Library \"EGL\" not found.')"
+CRASHES = "import os; os.kill(os.getpid(), 11)"
+
+
+@pytest.mark.parametrize(
+    ("window", "says"),
+    [
+        (WITHOUT_EGL, 'ImportError: Library "EGL" not found.'),
+        (CRASHES, "OpenGL ended with status -11"),
+        ("import time; time.sleep(60)", "OpenGL did not start within 2 s"),
+    ],
+)
+def test_rooms_whose_opengl_does_not_start_say_what_to_install(tmp_path, monkeypatch, window, says):
+    package = tmp_path / "pyglet"
+    package.mkdir()
+    (package / "__init__.py").write_text(PYGLET)
+    (package / "window.py").write_text(window)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(doctor_module, "find_spec", lambda module: object())
+    if "sleep" in window:
+        monkeypatch.setattr(doctor_module, "OPENGL_SECONDS", 2)
+    found = doctor_module._simulator("miniworld", "rooms")
+    assert found["state"] == "missing" and found["version"] is None
+    install = "apt-get install libegl1 libglu1-mesa libgl1-mesa-dri"
+    assert install in found["remedy"] and f"({says})" in found["remedy"]
+
+
+def test_rooms_whose_opengl_starts_without_a_window_are_well(tmp_path, monkeypatch):
+    package = tmp_path / "pyglet"
+    package.mkdir()
+    (package / "__init__.py").write_text(PYGLET)
+    (package / "window.py").write_text("import pyglet; assert pyglet.options['headless']")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(doctor_module, "find_spec", lambda module: object())
+    assert doctor_module._simulator("miniworld", "rooms")["state"] == "ok"

@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from worldsim.grammar import Question, ask, describe, questions, side, words
+from worldsim.grammar import (
+    Question,
+    ask,
+    ask_in_vain,
+    ask_motion,
+    describe,
+    every_phrase,
+    questions,
+    questions_in_vain,
+    side,
+    words,
+)
 from worldsim.grammar_words import CAPTIONS, EMPTY, QUESTIONS, WHERE
 
 BOX = {"name": "box", "colour": "red", "bearing": 2, "distance": 1.2}
@@ -124,6 +135,39 @@ def test_captions_of_an_empty_place_and_of_a_road():
     assert describe({"things": []}, rng, unseen=True) in EMPTY.unseen
     assert "a fast car on the road, a bend to the right" in describe(ROAD, rng)
     assert "off the road" in describe(ROAD | {"on_road": False}, rng)
+
+
+def test_where_how_far_and_of_which_colour_is_what_nobody_sees_is_none_in_sight():
+    absent = ["red box", "green box", "blue cone", "tree", "barrel"]
+    found = {(q.kind, q.thing): q.answer for q in questions_in_vain({"things": [BOX]}, absent)}
+    assert set(found.values()) == {"none in sight"}
+    missing = ["green box", "blue cone", "tree", "barrel"]  # a box of another colour is not this
+    assert {t for kind, t in found if kind == "where"} == set(missing)
+    assert {t for kind, t in found if kind == "how far"} == set(missing)
+    assert {t for kind, t in found if kind == "colour"} == {"cone"}  # there is a box, in red
+
+
+def test_what_is_in_sight_is_not_asked_after_in_vain_nor_is_a_road():
+    rng = np.random.default_rng(0)
+    assert ask_in_vain({"things": [BOX]}, ["red box"], rng) is None
+    assert ask_in_vain(ROAD, ["red box"], rng) is ask_in_vain({}, ["red box"], rng) is None
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_asking_in_vain_and_what_was_done_is_in_the_phrasings_there_are(unseen):
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        question, answer = ask_in_vain({"things": []}, ["red box"], rng, unseen)
+        kinds = [QUESTIONS[kind] for kind in ("where", "how far", "colour")]
+        every = [p for said in kinds for p in (said.unseen if unseen else said.seen)]
+        assert question in [p.format(thing="red box", name="box") for p in every]
+        question, done = ask_motion((0.15, 0.0, 5.0), rng, unseen)
+        assert question in (QUESTIONS["moved"].unseen if unseen else QUESTIONS["moved"].seen)
+        assert (answer, done) == ("none in sight", "moved forward, turned left")
+
+
+def test_the_tokenizer_learns_from_answers_about_motion_and_about_nothing():
+    assert {"none in sight", "stood still", "moved back, turned left"} <= set(every_phrase())
 
 
 def test_where_nothing_is_known_nothing_is_said():

@@ -26,6 +26,14 @@ def test_it_writes_the_pictures_that_the_simulator_imagines(tmp_path, folder, ca
     assert "3 pictures of 'a red box'" in capsys.readouterr().out
 
 
+def test_a_prompt_of_words_never_seen_is_drawn(tmp_path, folder):
+    sheets = []
+    for prompt in ("xylophone 日本 😀", "qwzx"):
+        imagine(ImagineConfig(prompt, str(tmp_path / "a.png"), 1, checkpoint=folder))
+        sheets.append(np.asarray(Image.open(tmp_path / "a.png")))
+    assert sheets[0].std() > 0 and not np.array_equal(*sheets)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -4,7 +4,7 @@ import pytest
 
 from worldsim import kart_assets
 from worldsim.errors import WorldsimError
-from worldsim.kart_assets import assets_in_place, find_assets
+from worldsim.kart_assets import assets_in_place, find_assets, read_credits
 
 
 @pytest.fixture
@@ -22,6 +22,12 @@ def test_without_tracks_one_error_says_how_to_get_them(packaged, monkeypatch, tm
     monkeypatch.setattr(kart_assets, "PACKAGED", tmp_path / "nowhere")
     with pytest.raises(WorldsimError, match="apt install supertuxkart-data"):
         find_assets()
+
+
+def test_the_artists_are_those_whom_the_games_data_names(packaged):
+    assert read_credits() == ""
+    (packaged / "CREDITS").write_bytes("hill: Zoë".encode() + b" \xff")
+    assert read_credits().startswith("hill: Zoë ")
 
 
 def test_downloaded_tracks_come_before_packaged_ones(packaged, tmp_path):

@@ -79,6 +79,8 @@ def test_it_asks_with_the_marks_of_training_and_stops_at_the_end(reader):
     assert reader.ask(FRAMES, ["what is ahead?"] * 2) == ["walk to the green torch", "forward"]
     question = [tokenizer.mark(ASK), *tokenizer.encode("what is ahead"), tokenizer.mark(ANSWER)]
     assert asked[2] == (1, question, question)
+    reader.ask(FRAMES, ["what is ahead?"] * 2, FRAMES[::-1])
+    assert asked[4] == (2, question, question)  # the frame before is seen first
 
 
 def test_a_motion_is_read_from_what_is_said_and_nonsense_is_none(reader):

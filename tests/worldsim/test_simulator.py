@@ -175,6 +175,16 @@ def test_a_sentence_takes_the_place_of_one_action_and_the_newest_counts():
     assert all(torch.equal(runs["action"], run) for run in runs.values())
 
 
+def test_words_never_seen_can_be_said_and_prompted_and_reach_the_model(dream):
+    runs = []
+    for strange in ("xylophone 日本 😀", "qwzx"):
+        begin(dream, prompts=[None, strange, None])
+        dream.say([strange, None, None])
+        runs.append(film(dream, [None] * 3))
+    changed = (runs[0] != runs[1]).flatten(2).any(-1)[0]
+    assert changed.tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize("text", ["", "   ", LONG])
 def test_a_wrong_sentence_is_refused_and_nothing_is_said(dream, text):
     silent = film(dream, KEYS)
@@ -182,6 +192,16 @@ def test_a_wrong_sentence_is_refused_and_nothing_is_said(dream, text):
     with pytest.raises(WorldsimError, match="sentence"):
         dream.say(["turn left", None, text])
     assert torch.equal(film(dream, KEYS), silent)
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_prompt_is_refused_and_nothing_begins_anew(dream, text):
+    dream.step(KEYS)
+    undisturbed = dream.snapshot()
+    with pytest.raises(WorldsimError, match="the sentence is empty: type at least one word"):
+        begin(dream, prompts=[None, text, None])
+    after = dream.snapshot()
+    assert all(torch.equal(a, b) for a, b in zip(undisturbed.memory, after.memory, strict=True))
 
 
 def test_a_prompt_sets_the_scene_and_a_wrong_one_is_refused(dream):

@@ -74,6 +74,19 @@ def test_marks_are_left_out_when_read_back(tokenizer):
     assert tokenizer.decode(ids) == "turn left"
 
 
+def test_words_never_seen_are_spelled_out_in_no_more_tokens_than_bytes(tokenizer):
+    for text in ("xylophone", "日本語", "qwzx 😀"):
+        ids = tokenizer.encode_sentence(text)
+        assert tokenizer.decode(ids) == text
+        assert 2 < len(ids) <= len(f" {text}".encode())
+    assert len(tokenizer.encode_sentence("turn")) == 1
+
+
+def test_a_strange_word_too_long_to_be_spelled_out_is_refused(tokenizer):
+    with pytest.raises(WorldsimError, match=r"'zqxj.*too long \(\d+ tokens\): use at most 24"):
+        tokenizer.encode_sentence("zqxj" * 10)
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
 def test_an_empty_sentence_is_refused(tokenizer, text):
     with pytest.raises(WorldsimError, match="empty"):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,29 @@ def test_keys_held_together_combine_and_opposites_cancel():
 
 def test_a_description_survives_json():
     assert WorldSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": "moon"}, "b has the world 'moon', a has the world 'doom'"),
+        ({"actions": SPEC.actions[:5]}, f"b has no action 5, a has action 5 '{SPEC.actions[5]}'"),
+        ({"actions": (*SPEC.actions, "jump")}, "b has action 27 'jump', a has no action 27"),
+        ({"actions": ("stay", "jump", *SPEC.actions[2:])}, "b has action 1 'jump', a has action 1"),
+        ({"steps_per_second": 10.0}, "b has 10.0 steps a second, a has 17.5 steps a second"),
+        ({"metres_per_unit": 0.5}, "b has 0.5 m a unit, a has 1.0 m a unit"),
+        ({"steps_per_second": 10.0, "metres_per_unit": 0.5}, "b has 10.0 steps a second"),
+    ],
+)
+def test_the_first_thing_that_numbers_mean_otherwise_is_named_with_the_remedy(changes, says):
+    with pytest.raises(WorldsimError, match=f"'doom' .*{says}.*: do this") as error:
+        SPEC.check_same(replace(SPEC, **changes), "a", "b", "do this")
+    assert "\n" not in str(error.value)
+
+
+def test_sentences_keys_and_credits_may_differ():
+    other = replace(SPEC, phrases={}, keys={}, description="d", credits="c", things=["red box"])
+    SPEC.check_same(WorldSpec.from_dict(json.loads(json.dumps(other.to_dict()))), "a", "b", "")
 
 
 @pytest.mark.parametrize("change", [{"colour": "red"}, {"name": None}, {"actions": None}])

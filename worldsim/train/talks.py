@@ -7,19 +7,31 @@ not say what would be needed. It knows nothing of rows or batches.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.data.episode import DEPTH_SIDE
-from worldsim.grammar import ask, describe
+from worldsim.errors import WorldsimError
+from worldsim.grammar import ask, ask_in_vain, ask_motion, describe
 from worldsim.pose_text import motion, write_motion
 from worldsim.sequence import Example, Talk, simulate, talk
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, INFER, POSE, TextTokenizer
 from worldsim.train.latents import Track
 
-DEPTH_SHARE = 0.25  # of clips are asked for depth, too
+# How often a clip is asked each kind of thing, on average, as far as the data knows the answer.
+SHARES = {
+    "describe": 1.0,  # a caption
+    "ask": 2.0,  # a question about what is in sight
+    "depth": 0.25,  # as long as most others together
+    "infer": 1.0,  # the action between two frames
+    "pose": 1.0,  # the motion between them in metres and degrees
+    "moved": 0.25,  # the same in words
+    "nothing": 0.1,  # where, how far or of which colour is what is not in sight
+}
+AFTER_TWO = ("infer", "pose", "moved")  # kinds that are about the way from one frame to the next
 
 
 class Talks:
@@ -29,6 +41,10 @@ class Talks:
         latents: All frames.
         tokenizer: Turns words into tokens.
         things: What may be asked after in vain, by world.
+        shares: How often a clip is asked each kind, see `SHARES`; what is left out is never asked.
+
+    Raises:
+        WorldsimError: A kind of that name is unknown, a share is negative, or all are 0.
     """
 
     def __init__(
@@ -36,17 +52,30 @@ class Talks:
         latents: np.ndarray,
         tokenizer: TextTokenizer,
         things: Mapping[str, Sequence[str]],
+        shares: Mapping[str, float] = SHARES,
     ):
+        _check_shares(shares)
+        self.shares = {kind: float(shares.get(kind, 0)) for kind in SHARES}
         self.latents, self.tokenizer, self.things = latents, tokenizer, things
 
-    def __call__(self, track: Track, first: int, rng: np.random.Generator) -> Example:
-        """Return frame `first` and the next one, with questions about one or both."""
-        one = [self._describe, self._ask, self._ask]
-        if rng.random() < DEPTH_SHARE:  # as long as all the others together
-            one.append(self._depth)
-        found = [kind(track, first, rng) for kind in one]
-        found += [kind(track, first + 1, rng) for kind in (self._infer, self._pose)]
+    def __call__(self, track: Track, first: int, rng: np.random.Generator) -> Example | None:
+        """Return frame `first` and the next one, with questions about one or both.
+
+        None where nothing is asked, because shares are small or the data knows no answer.
+        """
+        # A share with a fraction is rounded up or down by chance; whole ones take no luck.
+        times = {
+            kind: int(share) + (share % 1 > 0 and rng.random() < share % 1)
+            for kind, share in self.shares.items()
+        }
+        found = [
+            getattr(self, f"_{kind}")(track, first + (kind in AFTER_TWO), rng)
+            for kind, count in times.items()
+            for _ in range(count)
+        ]
         talks = [asked for asked in found if asked]
+        if not talks:
+            return None
         return talk(track.window(self.latents, first, 1), self.tokenizer, talks)
 
     def imagine(self, track: Track, at: int, rng: np.random.Generator) -> Example | None:
@@ -73,12 +102,32 @@ class Talks:
         """F → the answer to a question."""
         if not track.facts:
             return None
-        asked = ask(json.loads(track.facts[at]), self.things.get(track.world, ()), rng)
+        return self._words(
+            ask(json.loads(track.facts[at]), self.things.get(track.world, ()), rng), at=0
+        )
+
+    def _nothing(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
+        """F → none in sight, to a question about what is not."""
+        if not track.facts:
+            return None
+        return self._words(
+            ask_in_vain(json.loads(track.facts[at]), self.things.get(track.world, ()), rng), at=0
+        )
+
+    def _moved(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
+        """F0 F1 → what the eye just did, in words."""
+        if track.pose is None:
+            return None
+        moved = motion(track.pose[at - 1], track.pose[at], track.metres)
+        return self._words(ask_motion(moved, rng), at=1)
+
+    def _words(self, asked: tuple[str, str] | None, at: int) -> Talk | None:
+        """Write a question and its answer down."""
         if asked is None:
             return None
         question, answer = (self.tokenizer.encode(text) for text in asked)
         mark = self.tokenizer.mark
-        return Talk([mark(ASK), *question, mark(ANSWER)], answer)
+        return Talk([mark(ASK), *question, mark(ANSWER)], answer, at=at)
 
     def _pose(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
         """F0 F1 → how the eye moved."""
@@ -94,6 +143,21 @@ class Talks:
         ids = self.tokenizer.depth_ids
         said = [ids[word] for word in depth_words(track.depth[at]).flatten()]
         return Talk([self.tokenizer.mark(DEPTH)], said, place=PARTS)
+
+
+def _check_shares(shares: Mapping[str, float]) -> None:
+    for kind, share in shares.items():
+        if kind not in SHARES:
+            raise WorldsimError(
+                f"batch.talk_shares.{kind}: there is no such kind, use {', '.join(SHARES)}"
+            )
+        if not 0 <= share < math.inf:
+            raise WorldsimError(f"batch.talk_shares.{kind}={share}: use 0 or more")
+    if not any(shares.values()):
+        raise WorldsimError(
+            "batch.talk_shares are all 0, so nothing can be asked: raise one, or set "
+            "batch.talk_rows=0 to ask nothing"
+        )
 
 
 def depth_words(depth: np.ndarray) -> np.ndarray:
