@@ -20,8 +20,17 @@ import numpy as np
 import envs  # noqa: F401  (registers the worlds)
 from envs.crew import Crew
 from envs.sight import coarse_depth
-from envs.worlds import WORLDS, Explorer, find_world, make_explorer, make_world, world_spec
+from envs.worlds import (
+    WORLDS,
+    Explorer,
+    find_world,
+    make_explorer,
+    make_world,
+    read_credits,
+    world_spec,
+)
 from worldsim.data import Dataset, DatasetWriter, Episode
+from worldsim.data.summary import write_attribution, write_summary
 from worldsim.errors import WorldsimError
 
 
@@ -62,7 +71,11 @@ def collect(cfg: CollectConfig) -> int:
                     progress.update()
             finally:
                 crew.close()
-        return writer.num_episodes
+        episodes = writer.num_episodes
+    dataset = Dataset(Path(cfg.path))
+    write_summary(dataset, dataset.path)
+    write_attribution(dataset, read_credits(cfg.world))
+    return episodes
 
 
 def main(cfg: CollectConfig) -> int | None:

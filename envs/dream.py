@@ -84,7 +84,11 @@ class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
         return None if self.render_mode is None else self._seen()
 
     def say(self, text: str) -> None:
-        """Let a sentence steer, from the next step on, until an action other than 0 is taken."""
+        """Let a sentence steer, from the next step on, until an action other than 0 is taken.
+
+        Words that training never saw are spelled out byte by byte and are no error; whether they
+        steer anything is another matter.
+        """
         self._seen()
         self._core.say([text])
 

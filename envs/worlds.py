@@ -35,6 +35,7 @@ class World:
         explorer: Module and name of the class of its explorer.
         explorer_options: What else its explorer is made with.
         options: How its env is made for collecting.
+        credits: Module and name of what returns its makers' own list of authors, if there is one.
         dull: An episode that spans less than this of its map, in the units of its pose, is
             left out of a dataset.
     """
@@ -44,6 +45,7 @@ class World:
     explorer: str
     explorer_options: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    credits: str = ""
     dull: float = 0.0
 
 
@@ -77,6 +79,7 @@ WORLDS = {
         explorer="envs.drive:Driver",
         explorer_options={"phrases": drive_words.KART, "pace": 0.28, "reverses": True},
         options={"depth": True},
+        credits="worldsim.kart_assets:read_credits",
         dull=15.0,
     ),
 }
@@ -111,6 +114,12 @@ def make_world(name: str, **options: Any) -> gym.Env:
 def world_spec(name: str) -> WorldSpec:
     """Return the actions, keys and rate of a world; starts no simulator."""
     return _load(find_world(name).spec)
+
+
+def read_credits(name: str) -> str:
+    """Return the list of authors that came with a world's simulator; "" for none."""
+    where = find_world(name).credits
+    return _load(where)() if where else ""
 
 
 def make_explorer(name: str, rng: np.random.Generator) -> Explorer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ SIMULATORS = {
     "carracing": ("Box2D", "carracing"),
     "kart": ("pystk2", "kart"),
 }
+# What MiniWorld does when it is imported: OpenGL starts, without a window.
+STARTS_OPENGL = "import pyglet; pyglet.options['headless'] = True; import pyglet.window"
+OPENGL_REMEDY = "on Debian or Ubuntu apt-get install libegl1 libglu1-mesa libgl1-mesa-dri"
+OPENGL_SECONDS = 60
 DISTRIBUTIONS = {"pystk2": "pysupertuxkart2"}  # packages named otherwise than their module
 CHECKPOINT = Path(__file__).parent / "pretrained"
 OK, MISSING = "ok", "missing"
@@ -125,7 +130,7 @@ def _display() -> str | None:
 
 
 def _simulator(module: str, extra: str) -> dict[str, Any]:
-    """Tell whether a simulator is installed; it is not loaded."""
+    """Tell whether a simulator and what it needs are installed; it is not loaded."""
     remedy = f'pip install "worldsim[{extra}]"'
     if find_spec(module) is None:
         return {"state": MISSING, "version": None, "remedy": remedy}
@@ -136,8 +141,29 @@ def _simulator(module: str, extra: str) -> dict[str, Any]:
             find_assets()
         except WorldsimError as error:
             return {"state": MISSING, "version": None, "remedy": str(error)}
+    problem = _opengl_problem() if module == "miniworld" else None
+    if problem:
+        return {"state": MISSING, "version": None, "remedy": f"{OPENGL_REMEDY} ({problem})"}
     found = _version(DISTRIBUTIONS.get(module, module))
     return {"state": OK, "version": f"{module} {found}", "remedy": remedy}
+
+
+def _opengl_problem() -> str | None:
+    """Say why OpenGL cannot start without a window; in a process of its own, it may not end well.
+
+    The libraries being there is not enough: without a driver they load and draw nothing.
+    """
+    command = [sys.executable, "-c", STARTS_OPENGL]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=OPENGL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"OpenGL did not start within {OPENGL_SECONDS} s"
+    if done.returncode == 0:
+        return None
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else f"OpenGL ended with status {done.returncode}"
 
 
 def _checkpoint(folder: Path) -> dict[str, Any]:

@@ -32,6 +32,16 @@ def find_assets() -> Path:
     raise WorldsimError(REMEDY)
 
 
+def read_credits() -> str:
+    """Return the game's own list of artists and licences; "" where its data has none.
+
+    Raises:
+        WorldsimError: There is no data of the game.
+    """
+    path = find_assets() / "CREDITS"
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 @contextmanager
 def assets_in_place() -> Iterator[Path]:
     """Make pystk2 find the data while it starts; gives the folder of the data.

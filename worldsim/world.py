@@ -94,6 +94,36 @@ class WorldSpec:
         kept = {word for word in held if OPPOSITES.get(word) not in held}
         return self.action_index(" ".join(word for word in self.elements if word in kept))
 
+    def check_same(self, other: WorldSpec, mine: str, theirs: str, remedy: str) -> None:
+        """Refuse another description under which the same numbers would mean something else.
+
+        That is one of another world, or with other actions, another step rate or other units of
+        poses. Sentences, keys, places and credits may differ.
+
+        Args:
+            other: The other description.
+            mine: Where this one is from, such as a folder.
+            theirs: Where the other one is from.
+            remedy: What to do about it, as the error says it.
+
+        Raises:
+            WorldsimError: They differ; it names the world, the first difference and the remedy.
+        """
+        for ours, others in zip(self._meaning(other), other._meaning(self), strict=True):
+            if ours != others:
+                raise WorldsimError(
+                    f"the world '{self.name}' is not the same in both: {theirs} has {others}, "
+                    f"{mine} has {ours}: {remedy}"
+                )
+
+    def _meaning(self, other: WorldSpec) -> list[str]:
+        """Say what numbers mean here, as many words as `other` has; alike where both agree."""
+        actions = [f"action {index} '{words}'" for index, words in enumerate(self.actions)] + [
+            f"no action {index}" for index in range(len(self.actions), len(other.actions))
+        ]
+        rate, unit = self.steps_per_second, self.metres_per_unit
+        return [f"the world '{self.name}'", *actions, f"{rate} steps a second", f"{unit} m a unit"]
+
     @property
     def elements(self) -> tuple[str, ...]:
         """The elementary words that keys stand for, in canonical order."""

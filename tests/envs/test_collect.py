@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -176,6 +177,11 @@ def test_one_command_collects_several_worlds(tmp_path):
     }
     assert all(sum(e.length - 1 for e in data.episodes) >= 40 for data in found.values())
     assert "MIT" in found["doom"].spec.credits
+    for data in found.values():
+        numbers = json.loads((data.path / "summary.json").read_text())
+        assert numbers["episodes"] == len(data)
+        assert (data.path / "contact_sheet.png").stat().st_size > 100
+        assert data.spec.credits in (data.path / "ATTRIBUTION.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ class Collection:
     """The episodes of some datasets, one dataset after the other.
 
     A step is what one action does, however long it takes in the world: step rates may differ from
-    world to world. Frames must have one size, and datasets of the same world the same actions.
+    world to world. Frames must have one size, and datasets of the same world the same actions,
+    step rate and units.
 
     Args:
         paths: Folders, separated by commas.
@@ -22,7 +23,7 @@ class Collection:
     Attributes:
         datasets: The datasets, in the order named.
         image_size: Height and width of all frames in pixels.
-        worlds: The worlds by name.
+        worlds: The worlds by name, as the first dataset of each has them.
 
     Raises:
         WorldsimError: A dataset is missing or damaged, or they do not go together.
@@ -35,19 +36,18 @@ class Collection:
             raise WorldsimError("no dataset is named: give one or more folders, with commas")
         first = self.datasets[0]
         self.image_size = first.image_size
-        self.worlds: dict[str, WorldSpec] = {}
+        named: dict[str, Dataset] = {}
         for dataset in self.datasets:
             if dataset.image_size != first.image_size:
                 raise WorldsimError(
                     f"{dataset.path} has {dataset.image_size} pixels, {first.path} has "
                     f"{first.image_size}: collect both with the same image_size"
                 )
-            spec = dataset.spec
-            if self.worlds.setdefault(spec.name, spec).actions != spec.actions:
-                raise WorldsimError(
-                    f"{dataset.path} has other actions than the other data of '{spec.name}': "
-                    "collect it again with this version"
-                )
+            known = named.setdefault(dataset.spec.name, dataset)
+            known.spec.check_same(
+                dataset.spec, str(known.path), str(dataset.path), "collect one of them again"
+            )
+        self.worlds = {name: dataset.spec for name, dataset in named.items()}
         self._places = [
             (dataset, index) for dataset in self.datasets for index in range(len(dataset))
         ]

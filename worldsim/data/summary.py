@@ -19,6 +19,7 @@ from worldsim.data.stats import column_values
 from worldsim.errors import WorldsimError
 
 SHEET, HISTOGRAM, NUMBERS = "contact_sheet.png", "actions.png", "summary.json"
+ATTRIBUTION = "ATTRIBUTION.md"
 COLUMNS = ("action", "next.reward", "next.done", "task_index")
 
 
@@ -53,13 +54,37 @@ def summarize(cfg: SummaryConfig) -> None:
     if cfg.rows < 1 or cfg.columns < 1:
         raise WorldsimError(f"rows={cfg.rows} columns={cfg.columns}: use at least 1 of each")
     out = Path(cfg.out or cfg.path)
+    numbers = write_summary(dataset, out, cfg.rows, cfg.columns)
+    print(as_text(numbers, cfg.sentences))
+    print(f"pictures: {out / SHEET}, {out / HISTOGRAM}")
+
+
+def write_summary(dataset: Dataset, out: Path, rows: int = 8, columns: int = 10) -> dict[str, Any]:
+    """Write contact sheet, histogram and counts of a dataset that is not empty; return the counts.
+
+    Raises:
+        WorldsimError: The dataset is damaged, or `out` cannot be written to.
+    """
     numbers = count(dataset)
-    sheet = contact_sheet(dataset, cfg.rows, cfg.columns)
+    sheet = contact_sheet(dataset, rows, columns)
     files.write_json(out / NUMBERS, numbers)
     files.write_atomically(out / SHEET, lambda path: sheet.save(path, format="PNG"))
     files.write_atomically(out / HISTOGRAM, lambda path: draw_histogram(path, numbers["actions"]))
-    print(as_text(numbers, cfg.sentences))
-    print(f"pictures: {out / SHEET}, {out / HISTOGRAM}")
+    return numbers
+
+
+def write_attribution(dataset: Dataset, names: str = "") -> None:
+    """Write into a dataset whose pictures it holds and under which licences.
+
+    Args:
+        dataset: Its world's credits stand first.
+        names: Text of the makers' own file of authors, copied whole below them.
+    """
+    lines = ["# Attribution", "", dataset.spec.credits or "Unknown."]
+    lines += ["", "```text", names.rstrip(), "```"] if names else []
+    text = "\n".join(lines) + "\n"
+    path = dataset.path / ATTRIBUTION
+    files.write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def count(dataset: Dataset) -> dict[str, Any]:

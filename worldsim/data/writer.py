@@ -104,13 +104,7 @@ class DatasetWriter:
     def _resume(self) -> None:
         """Count what is complete, remove what is not."""
         spec, image_size = layout.read_info(self.path)
-        if (spec, image_size) != (self.spec, self.image_size):
-            raise WorldsimError(
-                f"'{self.path}' holds world '{spec.name}' at {image_size} pixels "
-                f"({len(spec.actions)} actions, {spec.steps_per_second} steps/s), not "
-                f"'{self.spec.name}' at {self.image_size} ({len(self.spec.actions)} actions, "
-                f"{self.spec.steps_per_second} steps/s): choose another path="
-            )
+        self._check_world(spec, image_size)
         entries = sorted(map(layout.index_of, self.path.glob("meta/episodes/chunk-*/*.parquet")))
         if entries != list(range(len(entries))):
             missing = next(i for i, entry in enumerate(entries) if i != entry)
@@ -126,6 +120,23 @@ class DatasetWriter:
             self.num_frames = last["dataset_to_index"][0].as_py()
         self._tasks = read_tasks(self.path)
         _remove_leftovers(self.path, self.num_episodes)
+
+    def _check_world(self, spec: WorldSpec, image_size: int) -> None:
+        """Refuse to add to what was collected otherwise, be it only with other sentences."""
+        remedy = "choose another path="
+        spec.check_same(self.spec, f"'{self.path}'", "what is to be added", remedy)
+        if image_size != self.image_size:
+            raise WorldsimError(
+                f"'{self.path}' holds frames of {image_size} pixels, not of {self.image_size}: "
+                f"{remedy}"
+            )
+        then, now = spec.to_dict(), self.spec.to_dict()
+        changed = [name for name in then if then[name] != now[name]]
+        if changed:
+            raise WorldsimError(
+                f"'{self.path}' was collected with other {changed[0]} of the world '{spec.name}': "
+                f"{remedy}"
+            )
 
     def _check(self, episode: Episode) -> None:
         """Refuse an episode that does not fit, before anything is written."""

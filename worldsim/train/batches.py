@@ -6,8 +6,7 @@ killed one would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from worldsim.sequence import Example, Rows, Window, follow, pack, read, say, si
 from worldsim.text import TextTokenizer
 from worldsim.train.latents import Track
 from worldsim.train.places import Places
-from worldsim.train.talks import Talks
+from worldsim.train.talks import SHARES, Talks
 
 CONTEXT = 4  # real frames that a dream begins with
 MOST_PROSE = 96  # tokens of a sentence of plain text
@@ -65,6 +64,8 @@ class BatchConfig:
         talk_rows: Rows beside these that ask after short clips, see `talks.Talks`. Nothing is drawn
             for them, so they cost a fifth of the others.
         talk_length: Text tokens such a row holds.
+        talk_shares: How often such a clip is asked each kind of thing, on average: 2 is twice, 0.25
+            one clip in four, 0 never; see `talks.SHARES`.
         prose_share: Share of what stands in such rows that is plain text, see `prose`; up to 0.5.
         dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
         dream_depth: Steps that a dream goes on.
@@ -93,6 +94,7 @@ class BatchConfig:
     imagine_share: float = 0.0
     talk_rows: int = 0
     talk_length: int = 384
+    talk_shares: dict[str, float] = field(default_factory=lambda: dict(SHARES))
     prose_share: float = 0.0
     dream_share: float = 0.5
     dream_depth: int = 24
@@ -155,7 +157,7 @@ class Batches:
         self._known = Places(known, steps, config.balance, config.shares) if known else None
         # What is rare is not known of episodes whose actions are not.
         self._others = Places(others, steps, 0.0, config.shares) if others else None
-        self.talks = Talks(latents, tokenizer, things or {})
+        self.talks = Talks(latents, tokenizer, things or {}, config.talk_shares)
 
     def __call__(self, step: int) -> Batch:
         """Build the batch of a step."""
@@ -215,18 +217,6 @@ class Batches:
             first = min(first, max(0, frames - CONTEXT - config.dream_depth))
             lanes.append(Lane(track, first, min(frames - first, CONTEXT + config.dream_depth)))
         return lanes
-
-    def from_step(self, step: int) -> Iterator[tuple[Batch, Batch | None]]:
-        """Yield play and talk of ``step, step + 1, …``, prepared while the last are in use."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            ahead = pool.submit(self._both, step)
-            while True:
-                both, step = ahead.result(), step + 1
-                ahead = pool.submit(self._both, step)
-                yield both
-
-    def _both(self, step: int) -> tuple[Batch, Batch | None]:
-        return self(step), self.talk(step)
 
     def sample_latents(self, num: int) -> torch.Tensor:
         """Return the latents of `num` windows, ``(num, window, c, h, w)``."""

@@ -40,25 +40,33 @@ class Muon(Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Update every parameter that has a gradient."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["momentum"] = torch.zeros_like(p)
-                momentum = state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalise(p.grad.lerp(momentum, group["momentum"]))
-                rate = group["lr"] * 0.2 * max(p.shape) ** 0.5
-                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-rate)
+                if p.grad is not None:
+                    alike.setdefault(p.shape, []).append(p)
+            # Matrices of one shape in one go: a GPU has little to do with any one of them.
+            for shape, params in alike.items():
+                ahead = [self._ahead(p, group["momentum"]) for p in params]
+                updates = orthogonalise(torch.stack(ahead)).unbind()
+                torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(params, updates, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    def _ahead(self, p: Tensor, momentum: float) -> Tensor:
+        """Return a gradient with its momentum, Nesterov's way."""
+        assert p.grad is not None
+        state = self.state[p]
+        if not state:
+            state["momentum"] = torch.zeros_like(p)
+        return p.grad.lerp(state["momentum"].lerp_(p.grad, 1 - momentum), momentum)
 
 
 def orthogonalise(gradient: Tensor, steps: int = 5) -> Tensor:
-    """Return roughly U·Vᵀ of the gradient by Newton–Schulz iterations."""
+    """Return roughly U·Vᵀ of a gradient, or of each in a stack, by Newton–Schulz iterations."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = gradient.bfloat16() if multiplies_bf16(gradient.device) else gradient.float()
-    tall = x.shape[0] > x.shape[1]
-    x = x.mT if tall else x
-    x = x / (x.norm() + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT.contiguous() if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
@@ -74,10 +82,10 @@ def make_optimizers(
     rest = [p for p in network.parameters() if id(p) not in chosen]
     optimizers: list[Optimizer] = [
         Muon(blocks, lr=rate, weight_decay=decay),
-        AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=decay),
+        AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=decay, fused=True),
     ]
     if critic is not None:
         optimizers.append(
-            AdamW(critic.parameters(), lr=rate, betas=(0.5, 0.99), weight_decay=decay)
+            AdamW(critic.parameters(), lr=rate, betas=(0.5, 0.99), weight_decay=decay, fused=True)
         )
     return optimizers

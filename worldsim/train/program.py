@@ -82,6 +82,8 @@ PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
 OPTIONAL = ("match_width", "stem_width")  # of a model; each says nothing before it is trained
+HELDOUT_REMEDY = "collect both with the same version"
+INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
 
 def train(config: TrainConfig) -> None:
@@ -91,13 +93,7 @@ def train(config: TrainConfig) -> None:
             "nothing to learn from: name a dataset with data=…, "
             "made by `worldsim collect world=doom path=…`"
         )
-    dataset = Collection(config.data)
-    heldout = Collection(config.heldout) if config.heldout else None
-    if heldout and heldout.image_size != dataset.image_size:
-        raise WorldsimError(
-            f"heldout={config.heldout} has {heldout.image_size} pixels, data={config.data} has "
-            f"{dataset.image_size}: collect both with the same image_size"
-        )
+    dataset, heldout = _open(config)
     run = RunFolder(config.out, config, IDENTITY, PREPARED)
     torch.manual_seed(config.seed)
     device = _device(config.device)
@@ -126,6 +122,25 @@ def train(config: TrainConfig) -> None:
     )
     stage = WorldStage(checkpoint, batches, config.objective, config.stage, run, device)
     stage.run(heldout or dataset, num_starts=config.num_starts if heldout else 0)
+
+
+def _open(config: TrainConfig) -> tuple[Collection, Collection | None]:
+    """Open what is learnt from and what is not; both and `init_from` mean the same by a number."""
+    dataset = Collection(config.data)
+    heldout = Collection(config.heldout) if config.heldout else None
+    if heldout and heldout.image_size != dataset.image_size:
+        raise WorldsimError(
+            f"heldout={config.heldout} has {heldout.image_size} pixels, data={config.data} has "
+            f"{dataset.image_size}: collect both with the same image_size"
+        )
+    others = [(f"heldout={config.heldout}", heldout.worlds, HELDOUT_REMEDY)] if heldout else []
+    if config.init_from:
+        learnt = Checkpoint.load(config.init_from).worlds
+        others.append((f"init_from={config.init_from}", learnt, INIT_REMEDY))
+    for where, worlds, remedy in others:
+        for name in [name for name in dataset.worlds if name in worlds]:
+            dataset.worlds[name].check_same(worlds[name], f"data={config.data}", where, remedy)
+    return dataset, heldout
 
 
 def _device(name: str) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ from worldsim.precision import multiplies_bf16
 from worldsim.train.batches import Batches
 from worldsim.train.dreams import Dreams
 from worldsim.train.flops import count_flops, utilisation
+from worldsim.train.loader import Both, load, make
 from worldsim.train.muon import make_optimizers
 from worldsim.train.run import RunFolder
 from worldsim.train.samples import START_FRAMES, draw_sheet, pick_starts
@@ -31,6 +33,9 @@ class WorldStageConfig:
     Attributes:
         steps: Updates in all; the rate depends on the step and on this number.
         minutes: Stop after so many minutes, ready to be resumed; 0 is no limit.
+        budget: Minutes of updates in all, however often the run is resumed. Where they are over
+            before `steps`, the rate has fallen by then, and the run is done; two such runs differ
+            as their machines do. 0 leaves everything to `steps`.
         rate: Peak rate, for Muon and AdamW alike.
         warmup: Steps of linear rise.
         cooldown: Share of the steps, at the end, in which the rate falls linearly.
@@ -40,12 +45,15 @@ class WorldStageConfig:
         count_flops: Log how much is computed: ``tflops`` and, on GPUs whose peak is known, ``mfu``.
         compile: Compile the objective (slow to start; worth it on a GPU).
         precision: ``auto``, ``no`` or ``bf16``.
+        prefetch: Batches prepared ahead; a batch depends on its step's number alone.
+        loaders: Threads that prepare them.
         save_minutes: Between checkpoints.
         sample_minutes: Between sample sheets.
     """
 
     steps: int = 3000
     minutes: float = 0.0
+    budget: float = 0.0
     rate: float = 1.5e-3
     warmup: int = 50
     cooldown: float = 0.4
@@ -55,6 +63,8 @@ class WorldStageConfig:
     count_flops: bool = False
     compile: bool = False
     precision: str = "auto"
+    prefetch: int = 2
+    loaders: int = 1
     save_minutes: float = 5.0
     sample_minutes: float = 10.0
 
@@ -107,13 +117,15 @@ class WorldStage:
             length = min(self.checkpoint.rollout.window, START_FRAMES)
             self.checkpoint.starts = pick_starts(sheet_data, length, num_starts)
         bar = tqdm(total=config.steps, initial=self.step, desc="train", unit="step")
-        batches, flops = self.batches.from_step(self.step), 0.0
-        while self.step < config.steps:
-            batch = next(batches)
-            if config.count_flops and not flops:
-                flops = self.flops(*batch)
+        flops = 0.0
+        if config.count_flops and not self.done:
+            flops = self.flops(*make(self.batches, self.step))
+        batches = self._batches()
+        while not self.done:
             began = time.monotonic()
-            logs = self.update(*batch)
+            batch = next(batches)
+            wait = time.monotonic() - began
+            logs = self.update(*batch) | {"wait": wait}
             now = time.monotonic()
             self.seconds += now - began
             logs["frames_per_second"] = self.batches.config.rows * self.batches.config.window / (
@@ -125,7 +137,7 @@ class WorldStage:
             bar.update()
             bar.set_postfix({k: f"{logs[k]:.3f}" for k in ("flow", "text", "frames_per_second")})
             over = config.minutes and now - begun > 60 * config.minutes
-            over = over or self.step == config.steps
+            over = over or self.done
             sheet = over or now - sampled > 60 * config.sample_minutes
             if sheet or now - saved > 60 * config.save_minutes:
                 self.save()
@@ -135,7 +147,25 @@ class WorldStage:
                 sampled = time.monotonic()
             if over:
                 break
+        batches.close()
         bar.close()
+
+    @property
+    def done(self) -> bool:
+        """Whether the last step was taken, or the budget is spent."""
+        budget = 60 * self.config.budget
+        return self.step >= self.config.steps or bool(budget and self.seconds >= budget)
+
+    def _batches(self) -> Generator[Both, None, None]:
+        """Prepare batches from the present step on."""
+        config = self.config
+        if config.prefetch < 1 or config.loaders < 1:
+            raise WorldsimError(
+                f"stage.prefetch={config.prefetch}, stage.loaders={config.loaders}: "
+                "use 1 or more of each"
+            )
+        pin = self.accelerator.device.type == "cuda"
+        return load(self.batches, self.step, config.prefetch, config.loaders, pin)
 
     def flops(self, batch: Batch, asked: Batch | None = None) -> float:
         """Count the operations of an update; nothing is learnt from it."""
@@ -176,10 +206,12 @@ class WorldStage:
         }
 
     def rate_at(self, step: int) -> float:
-        """Return the rate of a step: up, level, down."""
+        """Return the rate of a step: up, level, down; down by the clock where that is sooner."""
         config = self.config
         rise = min(1.0, (step + 1) / max(1, config.warmup))
         left = (config.steps - step) / max(1.0, config.cooldown * config.steps)
+        if config.budget:
+            left = min(left, (1 - self.seconds / 60 / config.budget) / max(0.01, config.cooldown))
         return config.rate * min(rise, max(0.02, min(1.0, left)))
 
     def save(self) -> None:

@@ -47,11 +47,28 @@ def test_pictures_of_two_sizes_do_not_go_together(tmp_path):
         Collection(f"{tmp_path}/a,{tmp_path}/b")
 
 
-def test_other_actions_of_the_same_world_do_not_go_together(tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"actions": (*SPEC.actions, "jump")}, "b has action 9 'jump', .*a has no action 9"),
+        ({"steps_per_second": 20.0}, "b has 20.0 steps a second, .*a has 10.0 steps a second"),
+        ({"metres_per_unit": 0.5}, "b has 0.5 m a unit, .*a has 1.0 m a unit"),
+    ],
+)
+def test_two_ways_to_play_the_same_world_do_not_go_together(tmp_path, changes, says):
     write(tmp_path / "a")
-    write(tmp_path / "b", replace(SPEC, actions=(*SPEC.actions, "jump")))
-    with pytest.raises(WorldsimError, match="b has other actions than .*'sliding'"):
+    write(tmp_path / "b", replace(SPEC, **changes))
+    with pytest.raises(WorldsimError, match=f"'sliding' .*{says}: collect one of them again"):
         Collection(f"{tmp_path}/a,{tmp_path}/b")
+
+
+def test_other_sentences_of_the_same_world_and_another_world_at_another_rate_go_together(tmp_path):
+    write(tmp_path / "a")
+    write(tmp_path / "b", replace(SPEC, phrases={}, description="the same plane"))
+    write(tmp_path / "c", replace(OTHER, metres_per_unit=0.5))
+    collection = Collection(f"{tmp_path}/a,{tmp_path}/b,{tmp_path}/c")
+    assert collection.worlds["sliding"] == SPEC
+    assert {spec.steps_per_second for spec in collection.worlds.values()} == {10.0, 16.0}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from tests.worldsim.data.episodes import SIZE, SPEC, make_episode
-from worldsim.data import DatasetWriter
-from worldsim.data.summary import SummaryConfig, summarize
+from worldsim.data import Dataset, DatasetWriter
+from worldsim.data.summary import SummaryConfig, summarize, write_attribution
 from worldsim.errors import WorldsimError
 
 
@@ -43,6 +43,15 @@ def test_pictures_can_go_elsewhere(root, tmp_path):
 def test_pictures_do_not_stop_a_resume(root):
     summarize(SummaryConfig(path=str(root)))
     assert DatasetWriter(root, SPEC, SIZE).num_episodes == 2
+
+
+def test_a_dataset_says_whose_its_pictures_are_and_names_every_artist(root):
+    write_attribution(Dataset(root))
+    assert (SPEC.credits or "Unknown.") in (root / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    write_attribution(Dataset(root), "hill: Zoë (CC-BY-SA)\nlake: Jo (CC0)\n")
+    text = (root / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert (SPEC.credits or "Unknown.") in text and "Zoë (CC-BY-SA)\nlake: Jo (CC0)" in text
+    assert not list(root.glob("*.tmp"))
 
 
 def test_bad_requests_are_clear_errors(root, tmp_path):

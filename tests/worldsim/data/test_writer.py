@@ -150,9 +150,11 @@ def test_a_killed_writer_loses_only_the_unfinished_episode(tmp_path):
 @pytest.mark.parametrize(
     "spec, size, words",
     [
-        (SPEC, 64, "at 32 pixels"),
-        (replace(SPEC, name="other"), SIZE, "holds world 'toy'"),
-        (replace(SPEC, steps_per_second=10.0), SIZE, "17.5 steps/s"),
+        (SPEC, 64, "frames of 32 pixels, not of 64: choose another path="),
+        (replace(SPEC, name="other"), SIZE, "has the world 'toy': choose another path="),
+        (replace(SPEC, actions=SPEC.actions[:-1]), SIZE, "to be added has no action 8"),
+        (replace(SPEC, steps_per_second=10.0), SIZE, "10.0 steps a second, .*17.5 steps a second"),
+        (replace(SPEC, things=["red box"]), SIZE, "with other things of the world 'toy'"),
     ],
 )
 def test_another_world_or_size_is_refused(tmp_path, spec, size, words):

@@ -47,7 +47,7 @@ def metrics(out: Path) -> list[dict[str, float]]:
     """Return what the run wrote down at each step, the time it took left out."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [
-        {key: value for key, value in line.items() if key != "frames_per_second"}
+        {key: value for key, value in line.items() if key not in ("frames_per_second", "wait")}
         for line in lines
         if line["step"]
     ]

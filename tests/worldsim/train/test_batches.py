@@ -1,5 +1,4 @@
 from dataclasses import replace
-from itertools import islice
 
 import pytest
 import torch
@@ -21,12 +20,6 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(tokenizer):
     assert same(one(3), two(3))
     assert not same(one(3), one(4))
     assert not same(one(3), make_batches(tokenizer, seed=1)(3))
-
-
-def test_a_resumed_run_sees_the_batches_it_would_have_seen(tokenizer):
-    batches = make_batches(tokenizer, talk_rows=2)
-    for step, (play, talk) in zip(range(5, 8), islice(batches.from_step(5), 3), strict=True):
-        assert same(play, batches(step)) and same(talk, batches.talk(step))
 
 
 def test_windows_come_from_everywhere_and_never_cross_an_episode(tokenizer):

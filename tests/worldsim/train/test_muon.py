@@ -49,3 +49,47 @@ def test_matrices_of_the_blocks_go_to_muon_and_all_else_to_adam():
     assert not {id(p) for p in chosen} & {id(p) for p in rest}
     theirs = [id(p) for group in critic.param_groups for p in group["params"]]
     assert set(theirs) == {id(p) for p in judge.parameters()}
+
+
+def test_matrices_of_one_shape_are_updated_together_as_each_would_be_alone():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(8, 8), (12, 4), (8, 8), (4, 12), (12, 4), (8, 8)]
+    start = [torch.randn(shape, generator=generator) for shape in shapes]
+    together = [torch.nn.Parameter(x.clone()) for x in start]
+    alone = [torch.nn.Parameter(x.clone()) for x in start]
+    optimizers = [Muon(together, lr=0.1)], [Muon([p], lr=0.1) for p in alone]
+    for _ in range(3):
+        for one, other in zip(together, alone, strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            other.grad = one.grad.clone()
+        for optimizer in (*optimizers[0], *optimizers[1]):
+            optimizer.step()
+    for one, other, before in zip(together, alone, start, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
+        assert not torch.allclose(one, before, rtol=0, atol=1e-2)
+
+
+def test_a_stack_is_made_orthogonal_matrix_by_matrix():
+    generator = torch.Generator().manual_seed(0)
+    stack = torch.randn(3, 16, 8, generator=generator) * torch.tensor([1.0, 9, 0.1])[:, None, None]
+    each = torch.stack([orthogonalise(matrix) for matrix in stack])
+    torch.testing.assert_close(orthogonalise(stack), each, rtol=0, atol=0.02)
+
+
+def test_adam_is_one_kernel_and_does_what_it_did_as_a_loop():
+    """Also for pictures' weights, whose channels lie side by side."""
+    network = make_checkpoint().network
+    fused = make_optimizers(network, Critic((8, 16)), 1e-3, 0.01)[1:]
+    assert all(group["fused"] for optimizer in fused for group in optimizer.param_groups)
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(4, 3, 3, 3, generator=generator).to(memory_format=torch.channels_last)
+    ends = []
+    for kind in (True, False):
+        p = torch.nn.Parameter(weight.clone())
+        adam = torch.optim.AdamW([p], lr=0.01, betas=(0.9, 0.95), fused=kind)
+        steps = torch.Generator().manual_seed(1)
+        for _ in range(4):
+            p.grad = torch.randn(p.shape, generator=steps).to(memory_format=torch.channels_last)
+            adam.step()
+        ends.append(p.detach())
+    torch.testing.assert_close(*ends)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from tests.worldsim.sliding import SPEC
 from tests.worldsim.train.runs import STEPS, WINDOW, make_config, metrics, write_data
 from worldsim.checkpoint import Checkpoint, Start, weights_id
 from worldsim.errors import WorldsimError
@@ -224,6 +226,29 @@ def test_what_cannot_be_trained_is_one_clear_error(data, tmp_path, changes, mess
     with pytest.raises(WorldsimError, match=message) as error:
         train(config)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"actions": (*SPEC.actions, "jump")}, "action 9 'jump'"),
+     ({"steps_per_second": 20.0}, "20.0 steps a second"),
+     ({"metres_per_unit": 0.5}, "0.5 m a unit")],
+)  # fmt: skip
+def test_heldout_data_of_another_action_schema_is_refused(data, tmp_path, changes, says):
+    config = make_config(data, tmp_path / "run")
+    config.heldout = str(write_data(tmp_path / "held", 1, spec=replace(SPEC, **changes)))
+    with pytest.raises(WorldsimError, match=f"heldout=.* has {says}, data=.*: collect both"):
+        train(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_first_weights_of_another_action_schema_are_refused(tmp_path, finished):
+    other = replace(SPEC, actions=(SPEC.actions[0], *SPEC.actions[:0:-1]))
+    config = make_config(write_data(tmp_path / "data", 1, spec=other), tmp_path / "run")
+    config.init_from = config.codec_from = str(finished / "model")
+    with pytest.raises(WorldsimError, match="init_from=.* has action 1 .*or leave out init_from="):
+        train(config)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_mistake_in_time_does_not_cost_the_run_its_folder(data, finished, tmp_path):

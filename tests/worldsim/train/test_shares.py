@@ -30,6 +30,22 @@ def test_without_rows_of_talk_or_anything_to_say_there_is_no_talk(tokenizer):
     assert make_batches(tokenizer, talk_rows=2, labelled_share=0.0).talk(0) is None
 
 
+@pytest.mark.parametrize("kind", ["describe", "infer", "moved"])
+def test_the_kinds_of_questions_are_the_configs(tokenizer, kind):
+    batches = make_batches(tokenizer, talk_rows=2, talk_shares={kind: 1})
+    batch, mark = batches.talk(0), tokenizer.mark("<infer>")
+    if kind == "infer":
+        assert (batch.text_ids == mark).sum() == 4
+    else:  # of which this play knows nothing
+        assert batch is None
+
+
+@pytest.mark.parametrize("shares", [{"sing": 1}, {"ask": -0.5}, {"ask": 0.0}])
+def test_impossible_kinds_of_questions_are_named(tokenizer, shares):
+    with pytest.raises(WorldsimError, match="batch.talk_shares"):
+        make_batches(tokenizer, talk_shares=shares)
+
+
 def test_plain_text_stands_beside_the_clips_and_sees_none(tokenizer):
     batches = make_batches(tokenizer, talk_rows=3, prose_share=0.5, prose=["a small maze", "go on"])
     found = set()

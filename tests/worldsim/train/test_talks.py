@@ -5,10 +5,13 @@ import pytest
 
 from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.data.episode import DEPTH_SIDE
+from worldsim.errors import WorldsimError
+from worldsim.grammar_words import QUESTIONS
 from worldsim.pose_text import write_motion
+from worldsim.sequence import talk
 from worldsim.text import DEPTHS, TALK, TextTokenizer
 from worldsim.train.latents import Track
-from worldsim.train.talks import Talks, depth_words
+from worldsim.train.talks import SHARES, Talks, depth_words
 
 BOX = {"name": "box", "colour": "red", "bearing": 2, "distance": 2.0}
 LATENTS = np.arange(6, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
@@ -115,13 +118,15 @@ def test_a_caption_comes_before_the_frame_that_it_describes(tokenizer, track):
 def test_what_the_data_does_not_say_is_not_asked(tokenizer, track):
     track.pose = track.facts = track.depth = None
     talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
-    for kind in (talks._describe, talks._ask, talks._pose, talks._depth):
+    unknown = (talks._describe, talks._ask, talks._pose, talks._depth, talks._moved, talks._nothing)
+    for kind in unknown:
         assert kind(track, 1, rng) is None
     assert set(talks(track, 1, rng).text_branch) == {0, 1}  # the action
 
 
 def test_what_is_asked_of_one_frame_is_asked_before_the_next_is_seen(tokenizer, track):
-    talks, rng = Talks(LATENTS, tokenizer, {}), np.random.default_rng(0)
+    talks = Talks(LATENTS, tokenizer, {}, SHARES | {"moved": 0})
+    rng = np.random.default_rng(0)
     after_two = {tokenizer.mark("<infer>"), tokenizer.mark("<pose>")}
     for first in range(5):
         example = talks(track, first, rng)
@@ -137,3 +142,103 @@ def test_every_kind_is_asked(tokenizer, track):
     for _ in range(60):
         seen |= set(talks(track, int(rng.integers(5)), rng).ids) & marks
     assert seen == marks
+
+
+def asked_as_before_there_were_shares(talks, track, first, rng):
+    """Ask the kinds of the mixture without shares, in its order and with its luck."""
+    kinds = [talks._describe, talks._ask, talks._ask]
+    if rng.random() < 0.25:
+        kinds.append(talks._depth)
+    found = [kind(track, first, rng) for kind in kinds]
+    found += [kind(track, first + 1, rng) for kind in (talks._infer, talks._pose)]
+    return talk(track.window(LATENTS, first, 1), talks.tokenizer, [x for x in found if x])
+
+
+def test_without_the_two_new_kinds_the_default_mixture_is_to_the_token_what_it_was(
+    tokenizer, track
+):
+    new = {"moved": 0, "nothing": 0}
+    talks = Talks(LATENTS, tokenizer, {"rooms": ["red box", "blue cone"]}, SHARES | new)
+    ours, old = np.random.default_rng(3), np.random.default_rng(3)
+    for k in range(60):
+        got = talks(track, k % 5, ours)
+        wanted = asked_as_before_there_were_shares(talks, track, k % 5, old)
+        assert (got.ids, got.targets, got.text_time) == (
+            wanted.ids, wanted.targets, wanted.text_time,
+        )  # fmt: skip
+
+
+def counts(talks, track, clips=400):
+    """How often each kind is asked, by counting who is called."""
+    found = dict.fromkeys(SHARES, 0)
+
+    def counted(kind, ask):
+        def counting(*at):
+            found[kind] += 1
+            return ask(*at)
+
+        return counting
+
+    for kind in SHARES:
+        setattr(talks, f"_{kind}", counted(kind, getattr(talks, f"_{kind}")))
+    rng = np.random.default_rng(0)
+    for k in range(clips):
+        talks(track, k % 5, rng)
+    return {kind: number / clips for kind, number in found.items()}
+
+
+@pytest.mark.parametrize(
+    "shares", [SHARES, {"infer": 1.5, "nothing": 0.5}, {"depth": 0.0, "moved": 3}]
+)
+def test_every_kind_is_asked_as_often_as_its_share_says(tokenizer, track, shares):
+    talks = Talks(LATENTS, tokenizer, {"rooms": ["blue cone"]}, shares)
+    wanted = dict.fromkeys(SHARES, 0) | shares
+    assert counts(talks, track) == pytest.approx(wanted, abs=0.07)
+
+
+def test_by_default_nothing_is_left_unasked():
+    assert all(share > 0 for share in SHARES.values())
+
+
+def test_a_clip_of_which_nothing_is_asked_is_none(tokenizer, track):
+    track.depth = None
+    rng = np.random.default_rng(0)
+    assert Talks(LATENTS, tokenizer, {}, {"depth": 1})(track, 0, rng) is None
+
+
+@pytest.mark.parametrize(
+    ("shares", "says"),
+    [
+        ({"dept": 1}, "batch.talk_shares.dept: there is no such kind, use describe, ask, depth"),
+        (SHARES | {"ask": -1}, "batch.talk_shares.ask=-1: use 0 or more"),
+        (SHARES | {"ask": float("nan")}, "batch.talk_shares.ask=nan: use 0 or more"),
+        (dict.fromkeys(SHARES, 0), "are all 0, so nothing can be asked"),
+        ({}, "are all 0, so nothing can be asked"),
+    ],
+)
+def test_shares_that_make_no_sense_are_one_error(tokenizer, shares, says):
+    with pytest.raises(WorldsimError, match=says):
+        Talks(LATENTS, tokenizer, {}, shares)
+
+
+def test_what_the_camera_just_did_is_asked_after_two_frames_and_answered_in_words(tokenizer, track):
+    track.pose[1:3] = track.pose[0]
+    track.pose[2] += [0, 0, 5]
+    talks = Talks(LATENTS, tokenizer, {}, {"moved": 1})
+    for first, answer in ((0, "stood still"), (1, "turned left")):
+        example = talks(track, first, np.random.default_rng(0))
+        assert said(example, 1, tokenizer) == answer
+        aside = [k for k, branch in enumerate(example.text_branch) if branch]
+        assert {example.text_time[k] for k in aside} == {1}
+        asked = tokenizer.decode(example.ids[aside[0] : aside[-1]])
+        assert any(asked.startswith(phrase) for phrase in QUESTIONS["moved"].seen)
+
+
+def test_where_a_thing_is_that_is_not_there_is_answered_with_none_in_sight(tokenizer, track):
+    talks = Talks(LATENTS, tokenizer, {"rooms": ["red box", "blue cone"]}, {"nothing": 1})
+    for seed in range(20):
+        example = talks(track, 2, np.random.default_rng(seed))  # red boxes are in sight
+        assert said(example, 1, tokenizer) == "none in sight"
+        assert "cone" in tokenizer.decode(example.ids) and set(example.text_time) == {0, 1}
+        aside = [k for k, branch in enumerate(example.text_branch) if branch]
+        assert {example.text_time[k] for k in aside} == {0}
