@@ -31,6 +31,10 @@ CARRACING = WorldSpec(
     steps_per_second=STEPS_PER_SECOND,
     description="A race car seen from above on a winding road through grass.",
     phrases=of_actions(PHRASES, ACTIONS),
+    places={
+        "track": "A race car seen from above on a winding grey road through green grass.",
+        "painted": "A race car seen from above on a winding road, road and land in any colours.",
+    },
     credits="CarRacing of Gymnasium (MIT).",
     field_of_view=0.0,
 )
@@ -113,7 +117,7 @@ class CarRacingEnv(gym.Env[np.ndarray, np.int64]):
         self.close()
         self._engine = self._make_engine(self.image_size, painted)
         self._frame = self._engine.start(track)
-        self._where = f"track-{track:06d}" + ("-painted" if painted else "")
+        self._where = f"{'painted' if painted else 'track'}-{track:06d}"
         self._steps = 0
         return self._frame, self._info(0)
 

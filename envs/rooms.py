@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.checks import one_of, whole
-from envs.rooms_map import DUCK, SEEDS, THINGS, Layout, make_layout
+from envs.rooms_map import DUCK, SEEDS, THINGS, WALL_WORDS, Layout, make_layout
 from envs.sight import things_in_sight
 from envs.walk_words import ACTIONS, PHRASES, WALK_KEYS
 from worldsim.errors import WorldsimError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from envs.rooms_engine import Engine, View
 
 STEPS_PER_SECOND = 16.0
+KINDS = {"maze": "a maze", "furnished": "furnished rooms"}
 STEP_METRES, SIDE_METRES, TURN_DEGREES = 0.15, 0.12, 5.0
 TOUCHING = 0.6  # metres from a thing at which nobody starts
 ROOMS = WorldSpec(
@@ -35,6 +36,11 @@ ROOMS = WorldSpec(
     phrases=of_actions(PHRASES, ACTIONS),
     credits="MiniWorld with its textures and meshes (Apache-2.0).",
     things=list(THINGS),
+    places={
+        f"{kind}-{name}": f"A first-person walk through {words} with walls of {said}."
+        for kind, words in KINDS.items()
+        for name, said in WALL_WORDS.items()
+    },
 )
 PLACES = ("maze", "furnished", "mixed")
 
@@ -166,7 +172,7 @@ class RoomsEnv(gym.Env[np.ndarray, np.int64]):
             "depth": self._view.depth,
             "objects": self._view.objects,
             "facts": {"things": things_in_sight(self._view.objects, self.image_size, 1.0)},
-            "source": f"place-{self._engine.layout.seed:06d}",
+            "source": self._engine.layout.name,
             "seed": self._seed,
         }
 

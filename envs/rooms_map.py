@@ -6,6 +6,7 @@ The same seed gives the same layout on every machine; nothing here knows the sim
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 
 from envs.grid import Cell, Grid, Thing
@@ -21,6 +22,11 @@ WALLS = (
     *("brick_wall", "cinder_blocks", "concrete", "drywall", "marble", "stucco"),
     *("wood", "rock", "wood_planks", "metal_grill"),
 )
+# What most walls of a place are of: as its name says it, and in words.
+WALL_WORDS = {
+    name.removesuffix("_wall").replace("_", "-"): name.removesuffix("_wall").replace("_", " ")
+    for name in WALLS
+}
 FLOORS = (
     *("floor_tiles_bw", "asphalt", "concrete_tiles", "grass", "wood_planks", "marble", "rock"),
     *("wood", "concrete"),
@@ -96,6 +102,13 @@ class Layout(Grid[Kind]):
     ceiling: str | None
     wall_of: dict[Cell, str] = field(default_factory=dict)
     floor_of: dict[Cell, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Kind, walls and seed, such as ``"maze-brick-000123"``."""
+        common = Counter(self.wall_of.values()).most_common(1)[0][0]
+        kind = "furnished" if self.furnished else "maze"
+        return f"{kind}-{common.removesuffix('_wall').replace('_', '-')}-{self.seed:06d}"
 
 
 def make_layout(seed: int) -> Layout:

@@ -126,13 +126,19 @@ class Reader:
         return np.concatenate(found).reshape(-1, PARTS_SIDE, PARTS_SIDE)
 
     def _depths(self, frames: list[list[np.ndarray]]) -> np.ndarray:
-        """Return metres ``(B, PARTS_SIDE ** 2)``, row by row."""
+        """Return metres ``(B, PARTS_SIDE ** 2)``, row by row.
+
+        Of what may be said, the mean of the logarithm. The likeliest word said first decides
+        all others: once "far", everything is far (`docs/decisions.md` §31).
+        """
         ids = torch.tensor(self.tokenizer.depth_ids, device=self.network.device)
+        known = torch.tensor(DEPTHS[: len(ids)], device=ids.device).log()
         logits, steps = self._see(frames, [[self.tokenizer.mark(DEPTH)]], place=PARTS), []
         for _ in range(PARTS_SIDE**2):
-            steps.append(logits[:, ids].argmax(dim=1))
-            logits = self._go_on(ids[steps[-1]])
-        return np.array(DEPTHS, np.float32)[torch.stack(steps, dim=1).cpu().numpy()]
+            steps.append(logits[:, ids].softmax(dim=1) @ known)
+            nearest = (steps[-1][:, None] - known).abs().argmin(dim=1)
+            logits = self._go_on(ids[nearest])
+        return torch.stack(steps, dim=1).exp().cpu().numpy()
 
     def _say(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
         """Ask of each list of frames its question, or all the only one; return the answers."""

@@ -178,11 +178,24 @@ def test_nobody_starts_on_top_of_a_thing(env):
         assert min(np.hypot(t.x - x, t.y - y) for t in env.layout.things) > 0.6
 
 
+def test_every_place_is_described_by_what_it_is_and_what_its_walls_are_of(env):
+    said = {ROOMS.describe(make_layout(seed).name) for seed in range(60)}
+    assert len(said) > 15 and ROOMS.description not in said
+    assert ROOMS.describe("maze-wood-planks-000001").endswith("a maze with walls of wood planks.")
+    assert ROOMS.describe("furnished-brick-000001").endswith("rooms with walls of brick.")
+    _, info = env.reset(seed=0)
+    kind, walls = info["source"].split("-")[0], set(env.layout.wall_of.values())
+    assert env.layout.furnished == (kind == "furnished")
+    assert any(info["source"].split("-")[1] in name for name in walls)
+    # Datasets made before places had names are described as the world is.
+    assert ROOMS.describe("place-000123") == ROOMS.description
+
+
 def test_heldout_places_and_sorts_of_places_are_as_asked():
     env = RoomsEnv(split="heldout", places="furnished", max_steps=2, image_size=32)
     frame, info = env.reset(seed=0)
     assert frame.shape == (32, 32, 3) and env.layout.furnished
-    assert int(info["source"].removeprefix("place-")) >= SEEDS["heldout"][0]
+    assert int(info["source"].split("-")[-1]) >= SEEDS["heldout"][0]
     assert [env.step(0)[3] for _ in range(2)] == [False, True]
     env.close()
 

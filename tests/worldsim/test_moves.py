@@ -6,8 +6,9 @@ from PIL import Image
 
 from tests.worldsim.tiny import make_checkpoint, without_marks
 from worldsim.cli import main
-from worldsim.depth import SCALE
+from worldsim.depth import SCALE, _drawing
 from worldsim.reader import Reader
+from worldsim.text import DEPTHS
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 # What is typed after the verb, given pictures; the fewest pictures that it takes.
@@ -95,7 +96,12 @@ def test_depth_writes_metres_or_a_drawing_and_says_the_range(typed, paths, folde
     grey = np.asarray(Image.open("a.PNG"))[::SCALE, ::SCALE].astype(int)
     assert grey.shape == metres.shape
     order = np.argsort(metres.flatten(), kind="stable")
-    assert (np.diff(grey.flatten()[order]) <= 0).all() and np.ptp(grey) > 0  # near is bright
+    assert (np.diff(grey.flatten()[order]) <= 0).all()
+
+
+def test_near_is_bright_and_far_is_dark():
+    drawn = np.asarray(_drawing(np.array([[DEPTHS[0], DEPTHS[12], DEPTHS[-1]]], np.float32)))
+    assert drawn[0, ::SCALE].tolist() == [255, 122, 0]
 
 
 @EVERY

@@ -137,10 +137,29 @@ def test_what_to_do_is_the_likeliest_action_after_the_instruction_and_what_was_d
     assert not torch.allclose(see(), see(prompt=None))
 
 
+def test_a_part_that_may_be_near_or_far_is_said_to_be_in_between(reader, monkeypatch):
+    """The likeliest of two words is one of them, their mean in the logarithm is neither."""
+    ids, heard = reader.tokenizer.depth_ids, []
+    logits = torch.full((2, max(ids) + 1), -50.0)
+    logits[:, ids[0]], logits[:, ids[-1]] = 0.0, 0.5
+
+    def go_on(tokens):
+        heard.append(tokens)
+        return logits
+
+    monkeypatch.setattr(reader, "_see", lambda *_, **__: logits)
+    monkeypatch.setattr(reader, "_go_on", go_on)
+    far = 1 / (1 + np.exp(-0.5))
+    expected = DEPTHS[0] ** (1 - far) * DEPTHS[-1] ** far
+    np.testing.assert_allclose(reader.depth(FRAMES), expected, rtol=1e-4)
+    nearest = ids[int(np.abs(np.log(DEPTHS) - np.log(expected)).argmin())]
+    assert all(tokens.tolist() == [nearest] * 2 for tokens in heard)
+
+
 def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):
     depth = reader.depth(FRAMES)
     assert depth.shape == (2, PARTS_SIDE, PARTS_SIDE) and depth.dtype == np.float32
-    assert set(depth.flatten().tolist()) <= set(np.float32(DEPTHS).tolist())
+    assert DEPTHS[0] * 0.999 <= depth.min() and depth.max() <= DEPTHS[-1] * 1.001
     reader.describe(FRAMES[1:])  # what was asked in between must not matter
     assert np.array_equal(reader.depth(FRAMES), depth)
 

@@ -50,7 +50,7 @@ def read_table(path: Path, schema: pa.Schema, extra: pa.Schema | None = None) ->
         ) from error
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, then rename it: all or nothing.
 
     Raises:

@@ -22,7 +22,7 @@ FORMAT = "worldsim-eval-index"
 FILE = "eval_index.json"
 MAZES, MAPS, HELDOUT_MAPS = "video", "video_maps", "video_heldout_maps"
 GROUPS = (MAZES, MAPS, HELDOUT_MAPS)
-GENERATED = re.compile(r"[a-z]+-\d{6}")  # maze-000123, place-000123, track-000123-painted
+GENERATED = re.compile(r"([a-z]+-)+\d{6}")  # maze-000123, furnished-brick-000123, track-000123
 SPACING = 8  # two windows of an episode start a multiple of this many frames apart
 
 

@@ -97,7 +97,9 @@ def test_larger_frames_are_shrunk_to_the_models_size(dataset):
     assert load_clips(dataset, [window], 4, 8, 16).frames.shape == (1, 12, 16, 16, 3)
 
 
-@pytest.mark.parametrize("source", ["maze-000123", "place-000123", "track-000123-painted"])
+@pytest.mark.parametrize(
+    "source", ["maze-000123", "furnished-wood-planks-000123", "painted-000123"]
+)
 def test_what_is_made_from_a_seed_is_held_out_by_its_seed(source):
     assert group_of(source, []) == MAZES
     assert group_of("freedoom2-map02", ["map02"]) == group_of("scotland", ["scotland"])
