@@ -178,8 +178,11 @@ ROWS = (
     ),
     Row("captions exactly right (most frequent)", (EXACT,)),
     Row(
-        "depth read, δ < 1.25 (median picture)",
-        ("{reading/depth/model/delta_1.25:2} ({reading/depth/blind/delta_1.25:2})",),
+        "depth read, δ < 1.25; AbsRel (median picture)",
+        (
+            "{reading/depth/model/delta_1.25:2} ({reading/depth/blind/delta_1.25:2}); "
+            "{reading/depth/model/abs_rel:2} ({reading/depth/blind/abs_rel:2})",
+        ),
         "≥ .85",
     ),
     Row("motion read, error a step (standing still)", (MOTION,)),
