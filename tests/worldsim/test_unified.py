@@ -71,9 +71,8 @@ def test_it_imagines_what_the_simulator_imagines(model):
 
 def test_it_is_read_from_a_folder(model, tmp_path):
     make_checkpoint().save(tmp_path / "model")
-    assert np.array_equal(
-        Model.from_pretrained(tmp_path / "model").depth(FRAMES), model.depth(FRAMES)
-    )
+    again = Model.from_pretrained(tmp_path / "model")  # whose weights were kept in sixteen bits
+    np.testing.assert_allclose(again.depth(FRAMES), model.depth(FRAMES), rtol=1e-3)
 
 
 @pytest.mark.parametrize("ability", ABILITIES)
