@@ -89,3 +89,12 @@ def test_the_bundled_checkpoint_answers_and_older_ones_say_why_they_cannot(tmp_p
     checkpoint.save(tmp_path / "old")
     with pytest.raises(WorldsimError, match="trained before frames could be asked"):
         ask(AskConfig(str(tmp_path / "a.png"), "", str(tmp_path / "old")))
+
+
+@pytest.mark.parametrize("question", ["where is the red box", "how far is the green torch", "x?"])
+def test_a_question_about_nothing_in_the_picture_has_one_short_answer(tmp_path, capsys, question):
+    """Of the bundled checkpoint: no error, one line; that it is the right one nobody promises."""
+    Image.new("RGB", (64, 64), (90, 90, 90)).save(tmp_path / "wall.png")
+    ask(AskConfig(str(tmp_path / "wall.png"), question))
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and 0 < len(said.strip()) < 100

@@ -76,6 +76,15 @@ def _horizon(steps: int) -> tuple[str, ...]:
     return (f"{{{model}}} / {{{still}}} = {{{here}/lpips_ratio:2}}",)
 
 
+def _quality(measure: str) -> tuple[str, ...]:
+    """Say a measure at four horizons, each of dream, last frame and shuffled actions."""
+    four = (
+        " / ".join(f"{{video/{n}/{who}/{measure}}}" for who in ("model", "repeat_last", "shuffled"))
+        for n in (1, 4, 16, 32)
+    )
+    return ("; ".join(four),)
+
+
 def _return(name: str) -> tuple[str, ...]:
     parts = ("model", "shuffled", "elsewhere")
     model, mixed, other = (f"{{memory/{name}/{part}:3}}" for part in parts)
@@ -117,9 +126,21 @@ ROWS = (
         ("{video/4/shuffled/lpips:3}; {video/4/codec/lpips:3}",),
     ),
     Row(
+        "PSNR in dB at 1, 4, 16, 32 steps: dream / repeat last frame / another window's actions",
+        _quality("psnr:0"),
+    ),
+    Row("SSIM: the same", _quality("ssim:2")),
+    Row(
         "judge's accuracy, dreamed / real",
         ("{control/dreamed:2} / {control/real:2} = {control/ratio:2}",),
         "≥ .9",
+    ),
+    Row(
+        "motion dreamed, error a step by a pose judge (standing still)",
+        (
+            "{motion/off/metres:2} m, {motion/off/degrees:1}° "
+            "({motion/still/metres:2}, {motion/still/degrees:1})",
+        ),
     ),
     Row("flow loss with shuffled / true actions", ("{shuffle_ratio:2}",), "≥ 1.3"),
     Row("sentences obeyed, seen / unseen / the key itself", (SAID,), "≥ 85 %"),
@@ -144,6 +165,7 @@ ROWS = (
         "place)",
         (AWAY,),
     ),
+    Row("the same, turned away for 2 seconds (history exchanged; another place)", _return("2.0")),
     Row("the same after a full circle (history exchanged; another place)", _return("circle")),
     Row(
         "the same after walking ahead for 2 seconds and back (history exchanged; another place)",
