@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from worldsim.grammar_words import ABSENT, CAPTIONS, EMPTY, NOTHING, QUESTIONS, WHERE
+from worldsim.grammar_words import ABSENT, CAPTIONS, EMPTY, LASTING, NOTHING, QUESTIONS, WHERE
 from worldsim.pose_text import every_telling, tell_motion
 
 AHEAD_DEGREES = 14  # to both sides of straight on
@@ -49,7 +49,7 @@ class Question:
 
 def every_phrase() -> list[str]:
     """Return all that is said in training, gaps left out: what a tokenizer learns from."""
-    phrases = [*QUESTIONS.values(), CAPTIONS, EMPTY, *WHERE.values()]
+    phrases = [*QUESTIONS.values(), CAPTIONS, EMPTY, LASTING, *WHERE.values()]
     asked = [re.sub(r"\{\w+\}", "", text) for said in phrases for text in said.seen]
     return [*asked, ABSENT, *every_telling()]
 
@@ -108,6 +108,11 @@ def ask_motion(
     """Ask what the eye just did, `pose_text.motion` being how it moved; return the answer, too."""
     question = Question("moved", "", tell_motion(*motion))
     return question.words(rng, unseen), question.answer
+
+
+def lasting(what: str, steps: int, rng: np.random.Generator, unseen: bool = False) -> str:
+    """Say for how many steps a sentence that steers holds: "turn left for 7 steps"."""
+    return LASTING.say(rng, unseen, what=what, k=str(steps))
 
 
 def describe(facts: Facts, rng: np.random.Generator, unseen: bool = False) -> str | None:

@@ -172,6 +172,15 @@ WHERE = {
         for side in ("left", "right")
     },
 }  # fmt: skip
+# How long {what} goes on, in steps; it is said of whatever a sentence tells to do.
+LASTING = Phrases(
+    (
+        *("{what} for {k} steps", "for {k} steps {what}", "{what} for the next {k} steps"),
+        *("the next {k} steps {what}", "{what}, {k} steps", "{k} steps: {what}"),
+        *("for the next {k} steps {what}", "{what}, for {k} steps"),
+    ),
+    ("{what}, the next {k} steps", "for {k} steps: {what}", "{what}: {k} steps"),
+)
 # What somebody on foot is told to do with a thing in sight; {thing} is "red box" and such.
 TO_THING = Phrases(
     (

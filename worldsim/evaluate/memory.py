@@ -14,13 +14,15 @@ import torch
 
 from worldsim.data import Dataset
 from worldsim.evaluate.clips import Clips, Dreamer, dream, load_clips
-from worldsim.evaluate.returns import AHEAD, LEFT, circle_steps, free_places, step_length
+from worldsim.evaluate.index import Window
+from worldsim.evaluate.returns import LEFT, circle_steps, find_gait, free_places
 from worldsim.evaluate.revisits import measure_real
 from worldsim.metrics import LPIPS, as_images
 
-RIGHT, BACK = "turn right", "back"
+RIGHT = "turn right"
 SECONDS = (0.25, 0.5, 1.0, 2.0)  # of going away, before coming back as long
 FEWEST = 4  # places to walk from
+PRESSED = (1, 2, 3)  # the key ahead at every step, or where that goes too far at every so many
 
 
 def measure_memory(
@@ -42,30 +44,31 @@ def measure_memory(
         return None
     left, right = spec.action_index(LEFT), spec.action_index(RIGHT)
     drives = {"circle": (clips, [left] * circle)}
-    stride, metres, missing = step_length(dataset), dict[float, float](), dict[str, Any]()
+    ways, missing = dict[str, float](), dict[str, Any]()
+    gait = find_gait(dataset)
     for seconds in SECONDS:
         steps = round(seconds * spec.steps_per_second)
         drives[str(seconds)] = clips, [left] * steps + [right] * steps
-        if stride:
-            metres[seconds] = steps * stride
-        else:
-            missing[f"walk {seconds}"] = {
-                "why": "steps ahead differ in length, so no way back fits"
-            }
-    for seconds, way in metres.items():
-        places = free_places(dataset, way, clips.context, len(clips))
-        if len(places) >= FEWEST:
-            steps = round(seconds * spec.steps_per_second)
-            drive = [spec.action_index(AHEAD)] * steps + [spec.action_index(BACK)] * steps
-            shown = load_clips(dataset, places, clips.context, 0, simulator.image_size)
-            drives[f"walk {seconds}"] = shown, drive
+        name, places = f"walk {seconds}", list[Window]()
+        if gait is None:
+            missing[name] = {"why": "steps ahead differ in length, so no way back fits"}
+            continue
+        for every in PRESSED:
+            drive, way = gait.there_and_back(steps, every)
+            places = free_places(dataset, way, gait, clips.context, len(clips))
+            if len(places) >= FEWEST:
+                shown = load_clips(dataset, places, clips.context, 0, simulator.image_size)
+                drives[name], ways[name] = (shown, [spec.action_index(a) for a in drive]), way
+                break
         else:
             why = f"{len(places)} places have {way:.1f} m free ahead, fewer than {FEWEST}"
-            missing[f"walk {seconds}"] = {"why": why}
+            missing[name] = {"why": why}
     found = {
         name: _measure(simulator, shown, drive, lpips, seed, name)
         for name, (shown, drive) in drives.items()
     }
+    for name, way in ways.items():
+        found[name]["metres"] = way
     return {**found, **missing, "real": measure_real(dataset, lpips, simulator.image_size)}
 
 

@@ -23,7 +23,7 @@ from worldsim.evaluate.prepare import find_judges, find_windows, join, load_grou
 from worldsim.evaluate.reading import Answers, load_sights, measure_reading
 from worldsim.evaluate.report import Pictures, write_report
 from worldsim.evaluate.rewards import measure_rewards
-from worldsim.evaluate.sentences import measure_sentences
+from worldsim.evaluate.sentences import measure_lasting, measure_sentences
 from worldsim.evaluate.summary import summary
 from worldsim.evaluate.table import write_table
 from worldsim.evaluate.video import (
@@ -194,6 +194,11 @@ class Evaluation:
             cfg.num_phrases,
             seed=cfg.seed,
         )
+        found = measure_lasting(
+            self.simulator, self.judge, self.clips, phrases, cfg.sentence_starts, seed=cfg.seed
+        )
+        if found is not None:
+            self.world["lasting"] = found
         self.world["walks"] = measure_walks(
             self.simulator, self.odometer, self.dataset, cfg.num_walks, cfg.context, seed=cfg.seed
         )

@@ -16,8 +16,16 @@ import numpy as np
 from worldsim.data import Dataset
 from worldsim.data.episode import Episode, Facts
 from worldsim.evaluate.clips import resize
-from worldsim.grammar import MOST_NAMED, drive, questions, words
-from worldsim.grammar_words import EMPTY
+from worldsim.grammar import (
+    MOST_NAMED,
+    Question,
+    ask_motion,
+    drive,
+    questions,
+    questions_in_vain,
+    words,
+)
+from worldsim.grammar_words import ABSENT, EMPTY
 from worldsim.odometer import errors
 from worldsim.pose_text import motion
 from worldsim.reader import Frames
@@ -37,8 +45,10 @@ class Answers(Protocol):
     def describe(self, frames: Frames) -> list[str]:
         """Describe frames."""
 
-    def ask(self, frames: Frames, questions: Sequence[str]) -> list[str]:
-        """Answer a question about each frame."""
+    def ask(
+        self, frames: Frames, questions: Sequence[str], befores: Frames | None = None
+    ) -> list[str]:
+        """Answer a question about each frame, or about the way to it from the one before."""
 
     def pose(self, befores: Frames, afters: Frames) -> list[tuple[float, ...] | None]:
         """Say how the eye moved."""
@@ -88,14 +98,16 @@ def measure_reading(
     """Return how much of what the model says is true.
 
     Returns:
-        ``infer``, ``ask`` with seen and unseen phrasings, ``describe``, ``depth`` and ``pose``, as
-        far as the data knows the truth; a model's number, and the ``blind`` one.
+        ``infer``, ``ask`` with seen and unseen phrasings, ``in_vain`` (about what is not there),
+        ``describe``, ``depth``, ``pose`` and ``moved`` (the same in words), as far as the data
+        knows the truth; a model's number, and the ``blind`` one.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, Any] = {"infer": _infer(reader, spec, sights)}
     known = [sight for sight in sights if sight.facts is not None]
     if known:
         found["ask"] = _ask(reader, spec, known, rng)
+        found |= _in_vain(reader, spec, known, rng)
         if all(sight.facts and ("things" in sight.facts or _drives(sight)) for sight in known):
             found["describe"] = _describe(reader, known)
     deep = [sight for sight in sights if sight.depth is not None]
@@ -104,6 +116,7 @@ def measure_reading(
     moved = [sight for sight in sights if sight.motion is not None]
     if moved:
         found["pose"] = _pose(reader, moved)
+        found["moved"] = _moved(reader, moved, rng)
     return found
 
 
@@ -142,6 +155,33 @@ def _ask(
         for name in ("seen", "unseen", "blind")
     }
     return {**means, "kinds": kinds}
+
+
+def _in_vain(
+    reader: Answers, spec: WorldSpec, sights: list[Sight], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Ask where, how far and of which colour is what is not there, and as often what is.
+
+    ``seen``, ``unseen``: how often the answer is `ABSENT` where nothing is there; ``mistaken``: how
+    often it is where something is, in seen words. Who never looks has the two alike.
+    """
+    absent, there = list[tuple[Question, Sight]](), list[tuple[Question, Sight]]()
+    for sight in sights:
+        for possible, asked in (
+            (questions_in_vain(sight.facts or {}, spec.things), absent),
+            (questions(sight.facts or {}, []), there),
+        ):
+            same = [q for q in possible if q.kind in ("where", "how far", "colour")]
+            if same:
+                asked.append((same[int(rng.integers(len(same)))], sight))
+    if not absent or not there:
+        return {}
+    groups = {"seen": (absent, False), "unseen": (absent, True), "mistaken": (there, False)}
+    shares = dict[str, float]()
+    for name, (asked, unseen) in groups.items():
+        said = reader.ask([s.before for _, s in asked], [q.words(rng, unseen) for q, _ in asked])
+        shares[name] = share(said, [ABSENT] * len(said))
+    return {"in_vain": {**shares, "count": len(absent)}}
 
 
 def _describe(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
@@ -226,6 +266,17 @@ def _pose(reader: Answers, sights: list[Sight]) -> dict[str, Any]:
         "blind": errors(np.zeros_like(true), true),
         "count": len(true),
     }
+
+
+def _moved(reader: Answers, sights: list[Sight], rng: np.random.Generator) -> dict[str, Any]:
+    """Ask what the eye just did."""
+    befores, afters = [s.before for s in sights], [s.after for s in sights]
+    shares, true = dict[str, float](), list[str]()
+    for name in ("seen", "unseen"):
+        asked = [ask_motion(s.motion or (), rng, unseen=name == "unseen") for s in sights]
+        true = [answer for _, answer in asked]
+        shares[name] = share(reader.ask(afters, [text for text, _ in asked], befores), true)
+    return {**shares, "blind": majority(true), "count": len(true)}
 
 
 def share(said: list[str], true: list[str]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from worldsim.evaluate.clips import Clips, Dreamer, dream
 from worldsim.evaluate.control import name_future
+from worldsim.grammar import lasting
 from worldsim.judge import Judge
 from worldsim.watcher import AFTER
 
@@ -50,6 +51,47 @@ def measure_sentences(
     right = _say(simulator, judge, starts, wanted, None, num_steps, seed)
     _store(result, "key", list(index), right)
     return result
+
+
+def measure_lasting(
+    simulator: Dreamer,
+    judge: Judge,
+    clips: Clips,
+    phrases: dict[str, dict[str, list[str]]],
+    num_starts: int,
+    steps: int = 4,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """Tell to do something for so many steps; let the judge name what is done then and after.
+
+    Returns:
+        ``counted`` and ``plain`` (the same sentences without a number), each with the share of
+        steps that are named as the sentence's action, ``during`` the steps that it is said for
+        and ``after``, as many again; ``steps``. None where no phrase is one action.
+    """
+    starts = clips.pick(np.arange(num_starts) % len(clips))
+    said = [(action, kinds["seen"][0]) for action, kinds in phrases.items() if kinds.get("seen")]
+    if not said:
+        return None
+    rng, found = np.random.default_rng(seed), dict[str, Any]()
+    rows = starts.pick(np.tile(np.arange(num_starts), len(said)))
+    wanted = np.repeat([clips.spec.action_index(action) for action, _ in said], num_starts)
+    for name in ("counted", "plain"):
+        texts = [
+            lasting(text, steps, rng) if name == "counted" else text
+            for _, text in said
+            for _ in range(num_starts)
+        ]
+        total = 2 * steps + AFTER - 1
+        frames = dream(
+            simulator, rows, sentences=texts, num_steps=total, seed=seed, desc=f"{name} steps"
+        )
+        done = name_future(judge, rows, frames, 2 * steps) == wanted[:, None]
+        found[name] = {
+            "during": float(done[:, :steps].mean()),
+            "after": float(done[:, steps:].mean()),
+        }
+    return {**found, "steps": steps}
 
 
 def _say(

@@ -52,6 +52,13 @@ def summary(result: dict[str, Any], world: str) -> str:
         row = found["sentences"]
         kinds = [k for k in ("seen", "unseen", "key") if row.get(k) is not None]
         lines.append("sentences: " + ", ".join(f"{kind} {row[kind]:.3f}" for kind in kinds))
+    if found.get("lasting"):
+        row = found["lasting"]
+        lines.append(
+            f"told to do so for {row['steps']} steps: done in {row['counted']['during']:.3f} of "
+            f"them, {row['counted']['after']:.3f} of those after (no number said "
+            f"{row['plain']['during']:.3f}, {row['plain']['after']:.3f})"
+        )
     for kind, row in found.get("walks", {}).items():
         if row["count"]:
             said, silent = row["said"]["metres"], row["silent"]["metres"]
@@ -119,6 +126,18 @@ def _read(found: dict[str, Any]) -> list[str]:
         lines.append(
             f"ask after things of pairs never seen: {row['model']:.3f} of the answers "
             f"(blind {row['blind']:.3f})"
+        )
+    if "in_vain" in found:
+        row = found["in_vain"]
+        lines.append(
+            f"ask after what is not in sight: none in sight {row['seen']:.3f}, {row['unseen']:.3f} "
+            f"in unseen words (of what is there {row['mistaken']:.3f})"
+        )
+    if "moved" in found:
+        row = found["moved"]
+        lines.append(
+            f"what just moved: {row['seen']:.3f} of the answers, {row['unseen']:.3f} in unseen "
+            f"words (blind {row['blind']:.3f})"
         )
     if "describe" in found:
         row = found["describe"]

@@ -111,6 +111,10 @@ FVD = "{fvd_i3d/model:0} / {fvd_i3d/shuffled:0} / {fvd_i3d/repeat_last:0} / {fvd
 LOOKS = "{frechet_alexnet/model:3} / {frechet_alexnet/shuffled:3} / "
 LOOKS += "{frechet_alexnet/repeat_last:3} / {frechet_alexnet/codec:3}"
 SAID = "{sentences/seen:%} / {sentences/unseen:%} / {sentences/key:%} %"
+LASTING = "{lasting/counted/during:%} / {lasting/counted/after:%} % "
+LASTING += "({lasting/plain/during:%} / {lasting/plain/after:%} %)"
+MOVED = "{reading/moved/seen:%} / {reading/moved/unseen:%} ({reading/moved/blind:%}) %"
+IN_VAIN = "{reading/in_vain/seen:%} / {reading/in_vain/unseen:%} ({reading/in_vain/mistaken:%}) %"
 CAPTION = "{reading/describe/precision:%} / {reading/describe/recall:%} "
 CAPTION += "({reading/describe/blind/precision:%} / {reading/describe/blind/recall:%}) %"
 EXACT = "{reading/describe/exact:%} ({reading/describe/blind/exact:%}) %"
@@ -144,6 +148,11 @@ ROWS = (
     ),
     Row("flow loss with shuffled / true actions", ("{shuffle_ratio:2}",), "≥ 1.3"),
     Row("sentences obeyed, seen / unseen / the key itself", (SAID,), "≥ 85 %"),
+    Row(
+        "told to do so for {lasting/steps} steps: steps in which it is done, of these / of as many "
+        "after (no number said)",
+        (LASTING,),
+    ),
     Row(
         "told to walk to a thing: metres nearer, degrees turned towards it (nothing said); dreams "
         "nearer than with nothing said",
@@ -193,6 +202,14 @@ ROWS = (
         "≥ 85 %",
     ),
     Row("the same of pairs of thing and colour never seen", (PAIRS,)),
+    Row(
+        "asked what just moved, seen / unseen words (most frequent answer)",
+        (MOVED,),
+    ),
+    Row(
+        "\"none in sight\" said of what is not there, seen / unseen words (of what is there)",
+        (IN_VAIN,),
+    ),
     Row(
         "captions: things named that are there / things there that are named (who always says the "
         "most frequent)",

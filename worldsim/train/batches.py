@@ -7,13 +7,14 @@ killed one would have seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from worldsim.errors import WorldsimError
+from worldsim.grammar import lasting
 from worldsim.objective import Batch
 from worldsim.sequence import Example, Rows, Window, follow, pack, read, say, simulate
 from worldsim.text import TextTokenizer
@@ -48,6 +49,7 @@ class BatchConfig:
         plain_share: Share of windows that are of those others; empty: as often as there are.
         follow_share: Share of windows that begin with the sentence in force, as an instruction, and
             end with it.
+        count_share: Share of these sentences that say for how many steps they hold.
         prompt_share: Share of the other windows that begin with a sentence about the place.
         action_drop: Share of single actions left out of the other windows.
         level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
@@ -65,7 +67,7 @@ class BatchConfig:
             for them, so they cost a fifth of the others.
         talk_length: Text tokens such a row holds.
         talk_shares: How often such a clip is asked each kind of thing, on average: 2 is twice, 0.25
-            one clip in four, 0 never; see `talks.SHARES`.
+            one clip in four; what is not named is not asked. Empty: as in `talks.SHARES`.
         prose_share: Share of what stands in such rows that is plain text, see `prose`; up to 0.5.
         dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
         dream_depth: Steps that a dream goes on.
@@ -82,6 +84,7 @@ class BatchConfig:
     labelled_share: float = 1.0
     plain_share: float | None = None
     follow_share: float = 0.0
+    count_share: float = 0.25
     prompt_share: float = 0.1
     action_drop: float = 0.05
     level_mean: float = 1.0
@@ -94,7 +97,7 @@ class BatchConfig:
     imagine_share: float = 0.0
     talk_rows: int = 0
     talk_length: int = 384
-    talk_shares: dict[str, float] = field(default_factory=lambda: dict(SHARES))
+    talk_shares: dict[str, float] = field(default_factory=dict)
     prose_share: float = 0.0
     dream_share: float = 0.5
     dream_depth: int = 24
@@ -157,7 +160,7 @@ class Batches:
         self._known = Places(known, steps, config.balance, config.shares) if known else None
         # What is rare is not known of episodes whose actions are not.
         self._others = Places(others, steps, 0.0, config.shares) if others else None
-        self.talks = Talks(latents, tokenizer, things or {}, config.talk_shares)
+        self.talks = Talks(latents, tokenizer, things or {}, config.talk_shares or SHARES)
 
     def __call__(self, step: int) -> Batch:
         """Build the batch of a step."""
@@ -251,6 +254,8 @@ class Batches:
         """Dress a window in a template."""
         config, kind = self.config, rng.random()
         window, room = self._window(track, first), config.text_length
+        if kind < config.say_share + config.follow_share and rng.random() < config.count_share:
+            window = replace(window, sentences=self._counted(track, first, rng))
         if track.start not in self._labelled:
             return simulate(window, self.tokenizer, room, [False] * len(window.actions))
         if kind < config.say_share:
@@ -271,6 +276,19 @@ class Batches:
         places = [self._place(rng) for _ in range(count)]
         clips = (template(*at, rng) for at in places if at[0].start in self._labelled)
         return [clip for clip in clips if clip]
+
+    def _counted(self, track: Track, first: int, rng: np.random.Generator) -> list[list[int]]:
+        """Return the sentences of a window, each with the number of steps that it goes on."""
+        said: list[list[int]] = []
+        for at in range(first, first + self.config.window - 1):
+            if said and track.stretch[at] == track.stretch[at - 1]:
+                said.append(said[-1])
+            elif track.sentences[at] and track.lasts(at) > 1:
+                text = self.tokenizer.decode(track.sentences[at])
+                said.append(self.tokenizer.encode(lasting(text, track.lasts(at), rng)))
+            else:
+                said.append(track.sentences[at])
+        return said
 
     def _window(self, track: Track, first: int) -> Window:
         return track.window(self.latents, first, self.config.window - 1)

@@ -50,6 +50,13 @@ class Track:
     facts: list[str] | None = None
     depth: np.ndarray | None = None
 
+    def lasts(self, at: int) -> int:
+        """Return for how many steps from `at` on the sentence in force there holds."""
+        held = 1
+        while at + held < len(self.stretch) and self.stretch[at + held] == self.stretch[at]:
+            held += 1
+        return held
+
     def window(self, latents: np.ndarray, first: int, steps: int) -> Window:
         """Cut `steps` steps beginning at frame `first`."""
         cut = slice(first, first + steps)

@@ -8,7 +8,7 @@ from worldsim.data import Dataset, DatasetWriter
 from worldsim.data.episode import DEPTH_SIDE
 from worldsim.evaluate.clips import Clips
 from worldsim.evaluate.memory import measure_memory
-from worldsim.evaluate.returns import circle_steps, free_places, step_length
+from worldsim.evaluate.returns import Gait, circle_steps, find_gait, free_places
 from worldsim.evaluate.revisits import find_revisits, measure_real
 
 
@@ -115,7 +115,10 @@ def straight(tmp_path_factory):
     with DatasetWriter(path, SPEC, SIZE) as writer:
         for seed in range(5):
             episode = walk(seed, 40)[0]
-            ahead = [("forward" in SPEC.actions[a]) * 0.1 for a in episode.actions]
+            ahead = [
+                ("forward" in SPEC.actions[a]) * 0.1 - ("back" in SPEC.actions[a]) * 0.1
+                for a in episode.actions
+            ]
             episode.pose = np.zeros((41, 3), np.float32)
             episode.pose[1:, 0] = np.cumsum(ahead)
             episode.depth = np.full((41, DEPTH_SIDE, DEPTH_SIDE), 500, np.uint16)
@@ -124,14 +127,71 @@ def straight(tmp_path_factory):
     return Dataset(path)
 
 
+STEADY = Gait(0.0, 0.1, 0.1)
+
+
 def test_walks_begin_where_the_way_ahead_is_free(straight, dataset):
-    assert step_length(straight) == pytest.approx(0.1) and step_length(dataset) is None
-    places = free_places(straight, 2.0, context=4, count=50)
+    gait = find_gait(straight)
+    assert gait == Gait(0.0, pytest.approx(0.1), pytest.approx(0.1))
+    places = free_places(straight, 2.0, STEADY, context=4, count=50)
     assert {place.start for place in places} == {3, 11, 19}
     assert len({place.source for place in places[:5]}) > 1
-    assert len(free_places(straight, 2.0, context=4, count=7)) == 7
-    assert not free_places(straight, 4.5, context=4, count=7)
-    assert not free_places(dataset, 0.1, context=4, count=7)
+    assert len(free_places(straight, 2.0, STEADY, context=4, count=7)) == 7
+    assert not free_places(straight, 4.6, STEADY, context=4, count=7)
+    assert not free_places(dataset, 0.1, STEADY, context=4, count=7)
+
+
+def glide(actions, gait):
+    """Where the keys lead, from rest: x and the speed at every frame."""
+    adds = {"forward": gait.ahead, "back": -gait.back}
+    x, speed = [0.0], [0.0]
+    for action in actions:
+        speed.append(gait.carry * speed[-1] + adds.get(action, 0.0))
+        x.append(x[-1] + speed[-1])
+    return np.array(x), np.array(speed)
+
+
+@pytest.fixture(scope="module")
+def momentum(tmp_path_factory):
+    """Somebody who speeds up and coasts, and now and then runs into something."""
+    gait, path = Gait(0.8, 0.1, 0.08), tmp_path_factory.mktemp("memory") / "momentum"
+    rng = np.random.default_rng(0)
+    with DatasetWriter(path, SPEC, SIZE) as writer:
+        for seed in range(4):
+            episode = walk(seed, 80)[0]
+            names = rng.choice(["forward", "back", "stay"], 20).repeat(4)
+            episode.actions = np.array([SPEC.action_index(name) for name in names])
+            x, _ = glide(names, gait)
+            x[40:] += rng.normal(0, 0.2)
+            episode.pose = np.stack([x, 0 * x, 0 * x], axis=1).astype(np.float32)
+            episode.depth = np.full((81, DEPTH_SIDE, DEPTH_SIDE), 900, np.uint16)
+            writer.append(episode)
+    return Dataset(path)
+
+
+def test_how_one_walks_is_read_off_ways_with_momentum(momentum, dataset):
+    found = find_gait(momentum)
+    assert found == Gait(*(pytest.approx(v, rel=0.01) for v in (0.8, 0.1, 0.08)))
+    assert found.rest == 14 and STEADY.rest == 0
+    assert find_gait(dataset) is None  # nothing moves by a rule there
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_there_and_back_ends_at_the_start_whatever_the_momentum(every):
+    for gait in (Gait(0.8, 0.1, 0.1), Gait(0.5, 0.2, 0.1), STEADY):
+        drive, way = gait.there_and_back(20, every)
+        x, _ = glide(drive, gait)
+        assert x.max() == pytest.approx(way) and abs(x[-1]) < 0.06 * way
+        assert drive.count("forward") == len(range(0, 20, every))
+
+
+def test_with_momentum_walks_begin_at_rest(momentum):
+    gait = find_gait(momentum)
+    for place in free_places(momentum, 2.0, gait, context=4, count=50):
+        pose = momentum.load_steps(
+            next(i.index for i in momentum.episodes if i.seed == place.seed)
+        ).pose
+        assert abs(pose[place.start, 0] - pose[place.start - 1, 0]) <= 0.1 * 0.2 / 0.8 + 1e-6
 
 
 def test_who_walks_there_and_back_is_at_the_start(straight, clips, monkeypatch):
@@ -141,3 +201,4 @@ def test_who_walks_there_and_back_is_at_the_start(straight, clips, monkeypatch):
     found = measure_memory(SlidingDream(straight), straight, clips, pixels)
     assert {"walk 0.25", "walk 2.0"} <= found.keys() and found["walk 2.0"]["starts"] == len(clips)
     assert found["walk 2.0"]["model"] < 0.02 < found["walk 2.0"]["elsewhere"]
+    assert found["walk 2.0"]["metres"] == pytest.approx(2.0)

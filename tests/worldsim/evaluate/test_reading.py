@@ -7,7 +7,8 @@ from worldsim.data.episode import DEPTH_SIDE
 from worldsim.evaluate.reading import load_sights, measure_reading
 from worldsim.evaluate.summary import summary
 from worldsim.grammar import describe, questions, words
-from worldsim.grammar_words import QUESTIONS
+from worldsim.grammar_words import ABSENT, QUESTIONS
+from worldsim.pose_text import tell_motion
 
 THINGS = [
     {"name": "box", "colour": "red", "bearing": 2, "distance": 1.2},
@@ -47,7 +48,9 @@ class Knowing:
             for seen in things
         ]
 
-    def ask(self, frames, asked):
+    def ask(self, frames, asked, befores=None):
+        if befores is not None:
+            return [tell_motion(*self._of[frame.tobytes()].motion) for frame in befores]
         return [self._answer(frame, text) for frame, text in zip(frames, asked, strict=True)]
 
     def _answer(self, frame, question):
@@ -58,7 +61,9 @@ class Knowing:
             gaps = {"thing": asked.thing, "name": asked.thing}
             if question in [phrase.format(**gaps) for phrase in known]:
                 return asked.answer
-        return "no"  # of what is not there
+        if any(question.startswith(begin) for begin in ("is", "do", "can")):
+            return "no"  # of what is not there
+        return ABSENT
 
     def pose(self, befores, afters):
         return [self._of[before.tobytes()].motion for before in befores]
@@ -77,7 +82,7 @@ class Blind(Knowing):
     def describe(self, frames):
         return ["there is a green cone ahead"] * len(frames)
 
-    def ask(self, frames, asked):
+    def ask(self, frames, asked, befores=None):
         return ["nothing"] * len(frames)
 
     def pose(self, befores, afters):
