@@ -179,7 +179,7 @@ LASTING = Phrases(
         *("the next {k} steps {what}", "{what}, {k} steps", "{k} steps: {what}"),
         *("for the next {k} steps {what}", "{what}, for {k} steps"),
     ),
-    ("{what}, the next {k} steps", "for {k} steps: {what}", "{what}: {k} steps"),
+    ("{what}, the next {k} steps", "for {k} steps: {what}", "{what} the next {k} steps"),
 )
 # What somebody on foot is told to do with a thing in sight; {thing} is "red box" and such.
 TO_THING = Phrases(

@@ -5,6 +5,7 @@ Its dreams come in kinds: one that knows the plane, one deaf to keys and sentenc
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,7 @@ class SlidingDream:
         assert all(len(start.actions) == len(start.frames) - 1 for start in starts)
         self.lanes = [self.places[start.frames[-1].tobytes()] for start in starts]
         self.said: list[str | None] = [None] * self.num_envs
+        self.left = [0] * self.num_envs
         return self._frames()
 
     def say(self, texts: Any) -> None:
@@ -133,11 +135,16 @@ class SlidingDream:
             for phrases in kinds.values()
             for phrase in phrases
         }
-        self.said = [meaning.get(text) for text in texts]
+        known = [next((p for p in meaning if text and p in text), None) for text in texts]
+        self.said = [meaning[phrase] if phrase else None for phrase in known]
+        counts = [re.search(r"\d+", text or "") for text in texts]
+        self.left = [int(count[0]) if count else 10**6 for count in counts]
 
     def step(self, actions: Any) -> Any:
         self.num_steps += 1
-        words = [a if a is not None else s for a, s in zip(actions, self.said, strict=True)]
+        said = [s if left > 0 else None for s, left in zip(self.said, self.left, strict=True)]
+        self.left = [left - 1 for left in self.left]
+        words = [a if a is not None else s for a, s in zip(actions, said, strict=True)]
         if not self.deaf:
             self.lanes = [p.moved(w or "stay") for p, w in zip(self.lanes, words, strict=True)]
         rewards = torch.tensor([0.0 if self.noisy else reward_of(place) for place in self.lanes])

@@ -8,12 +8,13 @@ from worldsim.grammar import (
     ask_motion,
     describe,
     every_phrase,
+    lasting,
     questions,
     questions_in_vain,
     side,
     words,
 )
-from worldsim.grammar_words import CAPTIONS, EMPTY, QUESTIONS, WHERE
+from worldsim.grammar_words import CAPTIONS, EMPTY, LASTING, QUESTIONS, WHERE
 
 BOX = {"name": "box", "colour": "red", "bearing": 2, "distance": 1.2}
 BALL = {"name": "ball", "colour": "blue", "bearing": 30, "distance": 3.6}
@@ -23,6 +24,7 @@ EVERY = {
     **QUESTIONS,
     "caption": CAPTIONS,
     "empty": EMPTY,
+    "lasting": LASTING,
     **{f"at {k}": v for k, v in WHERE.items()},
 }
 
@@ -173,3 +175,11 @@ def test_the_tokenizer_learns_from_answers_about_motion_and_about_nothing():
 def test_where_nothing_is_known_nothing_is_said():
     rng = np.random.default_rng(0)
     assert ask({}, [], rng) is None and describe({}, rng) is None
+
+
+def test_a_sentence_says_for_how_many_steps_it_holds():
+    rng = np.random.default_rng(0)
+    said = {lasting("turn left", 12, rng) for _ in range(200)}
+    assert len(said) == 8 and "turn left for 12 steps" in said
+    assert all("turn left" in text and "12" in text for text in said)
+    assert not said & {lasting("turn left", 12, rng, unseen=True) for _ in range(50)}

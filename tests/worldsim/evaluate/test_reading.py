@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,17 @@ def test_who_knows_the_truth_gets_full_marks_and_beats_who_never_looks(sights):
     assert found["depth"]["blind"]["abs_rel"] > 0.1
     assert found["pose"]["model"] == {"metres": 0, "degrees": 0}
     assert found["pose"]["blind"]["metres"] > 0.1
+
+
+def test_what_moved_and_what_is_not_there_are_asked_too(sights):
+    found = measure(Knowing(sights), sights)
+    assert found["moved"]["seen"] == found["moved"]["unseen"] == 1 > found["moved"]["blind"]
+    assert "in_vain" not in found  # a world that names no things
+    spec = replace(SPEC, things=["red box", "blue ball", "green cone"])
+    vain = measure_reading(Knowing(sights), spec, sights)["in_vain"]
+    assert vain["seen"] == vain["unseen"] == 1 and vain["mistaken"] == 0 and vain["count"] > 3
+    blind = measure_reading(Blind(sights), spec, sights)
+    assert blind["moved"]["seen"] == blind["in_vain"]["seen"] == blind["in_vain"]["mistaken"] == 0
 
 
 def test_who_never_looks_is_no_better_than_blind(sights):

@@ -128,7 +128,7 @@ def test_more_labels_add_to_fewer(tokenizer):
     ],
 )
 def test_shares_decide_what_is_said(tokenizer, shares, expected):
-    none = {"say_share": 0.0, "watch_share": 0.0, "prompt_share": 0.0}
+    none = {"say_share": 0.0, "watch_share": 0.0, "prompt_share": 0.0, "count_share": 0.0}
     batch = make_batches(tokenizer, **none | shares)(0)
     for row in range(4):
         assert words(batch, tokenizer, row) == expected
@@ -144,3 +144,19 @@ def test_a_dropped_action_is_dropped_alone(tokenizer):
         for row in range(4)
     ]
     assert {1, 2, 3} <= set(counts) and 1.5 < np.mean(counts) < 2.5
+
+
+def test_sentences_that_say_how_long_they_hold_are_true_of_what_follows(tokenizer):
+    """Episodes of 4 and 9 steps, each one stretch: what is left of it is what is said."""
+    batches = make_batches(tokenizer, say_share=1.0, count_share=1.0, prompt_share=0)
+    found = set()
+    for step in range(12):
+        batch = batches(step)
+        for row in range(4):
+            text, first = words(batch, tokenizer, row), int(batch.latents[row, 0, 0, 0, 0])
+            left = (4 if first < 5 else 5 + 9) - first
+            assert text.count("go on") == 1 and f"{left} steps" in text, (text, first)
+            found.add(left)
+    assert len(found) > 3
+    plain = make_batches(tokenizer, say_share=1.0, count_share=0.0)
+    assert "steps" not in words(plain(0), tokenizer, 0)
