@@ -207,7 +207,7 @@ ROWS = (
         (MOVED,),
     ),
     Row(
-        "\"none in sight\" said of what is not there, seen / unseen words (of what is there)",
+        '"none in sight" said of what is not there, seen / unseen words (of what is there)',
         (IN_VAIN,),
     ),
     Row(

@@ -31,6 +31,7 @@ class Track:
         stretch: Numbers that change where a new sentence begins.
         answers: Reward and end of every frame.
         world: Name of its world.
+        ended: Whether its last frame is an end, and not just where it was cut off.
         prompt: Tokens of a sentence about where it plays.
         metres: Length of the unit of its poses.
         pose: ``(frames, 3)``, or None.
@@ -44,6 +45,7 @@ class Track:
     stretch: list[int]
     answers: list[int]
     world: str = ""
+    ended: bool = False
     prompt: list[int] = field(default_factory=list)
     metres: float = 1.0
     pose: np.ndarray | None = None
@@ -132,6 +134,7 @@ def read_tracks(dataset: Collection, tokenizer: TextTokenizer) -> list[Track]:
                 answers=[tokenizer.reward_id(0.0)]
                 + [tokenizer.reward_id(r, e) for r, e in zip(rewards, ends, strict=True)],
                 world=spec.name,
+                ended=steps.terminated,
                 prompt=tokenizer.encode(spec.describe(dataset.episodes[index].source)),
                 metres=spec.metres_per_unit,
                 pose=steps.pose,
