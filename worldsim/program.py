@@ -67,7 +67,11 @@ def run(verb: str, config: type, function: Function, arguments: list[str]) -> in
 
 
 def register(verb: str, config: type) -> None:
-    """Make a program known to Hydra, for `hydra.compose(config_name=verb)` too."""
+    """Make a program known to Hydra, for `hydra.compose(config_name=verb)` too.
+
+    Values may name a folder after the keys of a dictionary: ``${names:${batch.talk_shares}}``.
+    """
+    OmegaConf.register_new_resolver("names", "-".join, replace=True)
     store = ConfigStore.instance()
     store.store(name=f"{verb}_schema", node=config)
     defaults: list[Any] = [f"{verb}_schema"]

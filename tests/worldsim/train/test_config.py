@@ -171,3 +171,12 @@ def test_the_weights_of_a_recipe_are_small_enough_to_be_bundled(compose, recipe,
     size += 4 * sum(x.numel() for x in codec.state_dict().values())
     print(f"{recipe}: {size / 2**20:.1f} MiB, {network.num_tokens} tokens a frame")
     assert size <= limit * 2**20
+
+
+def test_a_sweep_over_kinds_of_questions_names_its_folders_after_them():
+    seen = []
+    arguments = ["-m", "recipe=emerge_talk", "batch.talk_shares={infer:1},{ask:2,pose:1}", "data=x",
+                 "out=runs/only-${names:${batch.talk_shares}}"]  # fmt: skip
+    assert program.run("train", TrainConfig, seen.append, arguments) == 0
+    assert [cfg.out for cfg in seen] == ["runs/only-infer", "runs/only-ask-pose"]
+    assert [cfg.batch.talk_shares for cfg in seen] == [{"infer": 1.0}, {"ask": 2.0, "pose": 1.0}]
