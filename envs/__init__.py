@@ -18,6 +18,13 @@ for task in TASKS:
     name = f"worldsim/Doom{task.title().replace('_', '')}-v0"
     if name not in registry:
         register(name, entry_point=REAL["Doom"], kwargs={"source": task, "max_steps": TASK_STEPS})
+        register(
+            name.replace("/Doom", "/DreamDoom"),
+            entry_point="envs.dream:DreamEnv",
+            vector_entry_point="envs.dream_vector:DreamVectorEnv",
+            max_episode_steps=TASK_STEPS,
+            kwargs={"world": "doom", "place": task},
+        )
 
 for name, entry_point in REAL.items():
     if f"worldsim/{name}-v0" not in registry:

@@ -23,6 +23,8 @@ class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
         num_steps: Denoising passes a frame; None takes the checkpoint's own number.
         device: None takes a GPU where there is one.
         render_mode: ``"rgb_array"`` or None.
+        place: Begin only in clips of places whose name begins so, such as "take_cover".
+        dataset: Folder of recorded play to begin in, instead of the checkpoint's clips.
 
     Raises:
         WorldsimError: An argument, an action, an option or a sentence makes no sense. The dream
@@ -43,8 +45,10 @@ class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
         num_steps: int | None = None,
         device: str | None = None,
         render_mode: str | None = None,
+        place: str = "",
+        dataset: str | Path | None = None,
     ):
-        self._core = DreamCore(world, checkpoint, 1, num_steps, device, render_mode)
+        self._core = DreamCore(world, checkpoint, 1, num_steps, device, render_mode, place, dataset)
         self.spec_world = self._core.spec
         self.metadata = {**self.metadata, "render_fps": self.spec_world.steps_per_second}
         self.observation_space = self._core.observation_space

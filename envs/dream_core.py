@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from envs.dream_starts import load_starts
 from worldsim.checkpoint import Start
 from worldsim.errors import WorldsimError
 from worldsim.simulator import Simulator
@@ -34,9 +35,12 @@ class DreamCore:
         num_steps: Denoising passes a frame; None takes the checkpoint's own number.
         device: None takes a GPU where there is one.
         render_mode: Only checked here.
+        place: Begin only in clips of places whose name begins so.
+        dataset: Folder of recorded play to begin in, instead of the checkpoint's clips.
 
     Raises:
-        WorldsimError: There is no such checkpoint, world or device, or a number is too small.
+        WorldsimError: There is no such checkpoint, world, device or place, or a number is too
+            small.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class DreamCore:
         num_steps: int | None,
         device: str | None,
         render_mode: str | None,
+        place: str = "",
+        dataset: str | Path | None = None,
     ):
         if render_mode not in (None, *RENDER_MODES):
             raise WorldsimError(f"render_mode '{render_mode}' is unknown: use rgb_array or None")
@@ -61,8 +67,8 @@ class DreamCore:
                 f"from `worldsim collect world={world}`, or name it with checkpoint=…"
             )
         self.spec: WorldSpec = self.simulator.worlds[world]
-        self.starts = [start for start in self.simulator.starts if start.world == world]
         size = self.simulator.image_size
+        self.starts = self._clips(place, dataset, size)
         self.observation_space = spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.action_space = spaces.Discrete(len(self.spec.actions))
         self.frames = np.zeros((lanes, size, size, 3), np.uint8)  # the newest of every lane
@@ -158,6 +164,19 @@ class DreamCore:
         if "actions" in given and "frames" not in given:
             raise WorldsimError("options name actions without frames: give both")
         return options.get("snapshot")
+
+    def _clips(self, place: str, dataset: str | Path | None, size: int) -> list[Start]:
+        if dataset is not None:
+            return load_starts(dataset, self.spec, place, size, self.simulator.config.window)
+        own = [start for start in self.simulator.starts if start.world == self.spec.name]
+        starts = [start for start in own if start.name.startswith(place)]
+        if place and not starts:
+            raise WorldsimError(
+                f"this checkpoint has no start clips of '{place}': name recorded play to begin in "
+                f"with dataset=…, from `worldsim collect world={self.spec.name} "
+                f"options.source={place}`"
+            )
+        return starts
 
     def _start(self, random: np.random.Generator, options: Mapping[str, Any]) -> Start:
         """Return the clip to begin from: given, named, or drawn."""

@@ -34,6 +34,8 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         num_steps: As in `DreamEnv`.
         device: As in `DreamEnv`.
         render_mode: ``"rgb_array"`` or None.
+        place: As in `DreamEnv`.
+        dataset: As in `DreamEnv`.
 
     Raises:
         WorldsimError: As in `DreamEnv`.
@@ -52,9 +54,13 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         num_steps: int | None = None,
         device: str | None = None,
         render_mode: str | None = None,
+        place: str = "",
+        dataset: str | Path | None = None,
     ):
         self.autoreset_mode = _offered(autoreset_mode, output)
-        self._core = DreamCore(world, checkpoint, num_envs, num_steps, device, render_mode)
+        self._core = DreamCore(
+            world, checkpoint, num_envs, num_steps, device, render_mode, place, dataset
+        )
         self.spec_world = self._core.spec
         self.metadata = {
             **self.metadata,

@@ -20,8 +20,8 @@ NEVER = {
 }
 # Package -> the parts of worldsim it may import; None is all of them.
 PARTS = {"worldsim": None, "envs": None, "agents": {"data"}, "viewer": {"data"}}
-# What is no more than words and errors may be imported everywhere.
-COMMON = {"errors", "world"}
+# What is no more than words, errors and files may be imported everywhere.
+COMMON = {"errors", "world", "json_files", "provenance"}
 # The one agent that acts with the model's own policy, once it exists.
 MAY_USE_MODEL = {"agents/native.py"}
 HYDRA = {"worldsim/program.py", "worldsim/program_help.py"}

@@ -19,7 +19,8 @@ OWN_PACKAGES = ("worldsim", "envs", "agents", "viewer")
 class Verb(NamedTuple):
     """Where a program lives and what it is for.
 
-    `positional` is the key of a bare argument, or of all of them, where there may be `several`.
+    `positional` is the key of a bare argument, or of all of them, where there may be `several`;
+    `alias` is a key people type and the one that it stands for.
     """
 
     module: str
@@ -28,6 +29,7 @@ class Verb(NamedTuple):
     help: str
     positional: str | None = None
     several: bool = False
+    alias: tuple[str, str] | None = None
 
 
 VERBS = {
@@ -63,6 +65,13 @@ VERBS = {
     "pointcloud": Verb(
         "worldsim.pointcloud", "PointCloudConfig", "pointcloud", "what the model knows of space"
     ),
+    "agent train": Verb(
+        *("agents.train", "AgentTrainConfig", "train", "train an agent in a dream"),
+        alias=("in", "inside"),
+    ),
+    "agent eval": Verb(
+        "agents.evaluate", "AgentEvalConfig", "evaluate", "measure agents in the real world"
+    ),
     "doctor": Verb("worldsim.doctor", "DoctorConfig", "doctor", "say what this machine can do"),
     "assets": Verb("worldsim.assets", "AssetsConfig", "main", "fetch the LPIPS weights, once"),
 }
@@ -80,6 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(_version())
         return 0
     name, *rest = arguments
+    if rest and f"{name} {rest[0]}" in VERBS:
+        name, rest = f"{name} {rest[0]}", rest[1:]
     if name not in VERBS:
         print(f"worldsim: unknown verb '{name}': use {', '.join(VERBS)}", file=sys.stderr)
         return 2
@@ -89,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
 def usage() -> str:
     """Return the list of verbs."""
     lines = ["Usage: worldsim VERB key=value …", ""]
-    lines += [f"  {name:<10} {verb.help}" for name, verb in VERBS.items()]
+    lines += [f"  {name:<12} {verb.help}" for name, verb in VERBS.items()]
     return "\n".join([*lines, "", "`worldsim VERB --help` lists the keys of a verb."])
 
 
@@ -113,6 +124,9 @@ def _run(name: str, arguments: list[str]) -> int:
         print(f"worldsim {name}: interrupted", file=sys.stderr)
         return 130
     config, function = getattr(module, verb.config), getattr(module, verb.function)
+    if verb.alias:
+        short, key = (f"{name}=" for name in verb.alias)
+        arguments = [key + a[len(short) :] if a.startswith(short) else a for a in arguments]
     named = _name_bare(verb, arguments, program.quoted)
     return int(program.run(name, config, function, named))
 

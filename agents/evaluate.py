@@ -1,0 +1,169 @@
+"""`worldsim agent eval task=… agents=random,runs/agent/agent`: what agents are worth.
+
+Each plays in the real simulator, in places that nothing was trained on, and in the dream. The gap
+between the two is written down: an agent that only knows how to please the dream is found out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import imageio.v3 as iio
+import numpy as np
+from omegaconf import MISSING
+
+from agents.play import Agent, Played, make_real, play, summarize
+from agents.policy import PolicyAgent
+from agents.tasks import Task, find_task
+from worldsim import provenance
+from worldsim.errors import WorldsimError
+
+PLACES = ("real", "dream")
+
+
+@dataclass
+class AgentEvalConfig:
+    """Options of `worldsim agent eval`.
+
+    Attributes:
+        task: What is played.
+        agents: Who plays, with commas: ``random``, ``stay`` or the folder of a trained agent.
+        out: JSON to write; beside it a table as Markdown and a folder with films of the best
+            episodes.
+        places: Where: real, dream.
+        episodes: For each agent in each place.
+        greedy: Whether trained agents take the likeliest action; else they draw one.
+        checkpoint: Folder of the model that dreams; empty: the bundled one.
+        data: Dataset, not trained on, whose moments dreams begin in; empty: the checkpoint's clips.
+        horizon: Steps after which a dream is cut off.
+        seed: Of the first episode; the others follow.
+    """
+
+    task: str = MISSING
+    agents: str = "random"
+    out: str = "agents.json"
+    places: list[str] = field(default_factory=lambda: list(PLACES))
+    episodes: int = 100
+    greedy: bool = False
+    checkpoint: str = ""
+    data: str = ""
+    horizon: int = 512
+    seed: int = 0
+
+
+class Random:
+    """Takes any of some actions at every step."""
+
+    def __init__(self, actions: list[int], seed: int) -> None:
+        self._actions, self._random = actions, np.random.default_rng(seed)
+
+    def reset(self) -> None:
+        """Begin an episode; luck goes on."""
+
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the action."""
+        return self._actions[int(self._random.integers(len(self._actions)))]
+
+
+def evaluate(cfg: AgentEvalConfig) -> None:
+    """Let every agent play everywhere and write down what it got."""
+    task, names = find_task(cfg.task), [name.strip() for name in cfg.agents.split(",")]
+    unknown = [place for place in cfg.places if place not in PLACES]
+    if unknown or not cfg.places:
+        raise WorldsimError(f"places={unknown or '[]'}: use {', '.join(PLACES)}")
+    if cfg.episodes < 2:
+        raise WorldsimError(f"episodes={cfg.episodes} tell nothing: use 2 or more")
+    found: dict[str, Any] = {name: {} for name in names}
+    out, films = Path(cfg.out), Path(cfg.out).with_suffix("")
+    about: dict[str, Any] = {}
+    for place in cfg.places:
+        env = make_env(cfg, task, place)
+        world: Any = env.unwrapped
+        try:
+            about |= {} if place == "real" else {"checkpoint_sha256": world.model_id}
+            for name in names:
+                agent = make_agent(name, world.spec_world, task, cfg)
+                seeds = range(cfg.seed, cfg.seed + cfg.episodes)
+                played = play(env, agent, seeds, desc=f"{name}, {place}", keep=True)
+                found[name][place] = summarize(played, cfg.seed)
+                film(films / f"{_label(name)}_{place}.mp4", played, world.spec_world)
+                _write(out, cfg, task, found, about)
+        finally:
+            env.close()
+    print(table(found, task))
+    print(f"wrote {out}, {out.with_suffix('.md')} and films in {films}")
+
+
+def make_env(cfg: AgentEvalConfig, task: Task, place: str) -> gym.Env[Any, Any]:
+    """Return the held-out real world or the dream."""
+    if place == "real":
+        return make_real(task, "heldout")
+    return gym.make(
+        task.dream,
+        checkpoint=cfg.checkpoint or None,
+        dataset=cfg.data or None,
+        max_episode_steps=cfg.horizon,
+    )
+
+
+def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent:
+    """Return the agent of a name or folder."""
+    actions = [int(world.action_index(words)) for words in task.keys]
+    if name in ("random", "stay"):
+        return Random(actions if name == "random" else actions[:1], cfg.seed)
+    agent = PolicyAgent.load(name, world, cfg.greedy, cfg.seed)
+    if agent.about.task != cfg.task:
+        raise WorldsimError(f"{name} was trained on {agent.about.task}, not on {cfg.task}")
+    return agent
+
+
+def film(path: Path, played: list[Played], world: Any) -> None:
+    """Write the best episode as a film."""
+    best = max(played, key=lambda episode: episode.total)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = np.stack(best.frames).repeat(4, axis=1).repeat(4, axis=2)
+    iio.imwrite(
+        path,
+        frames,
+        plugin="pyav",
+        codec="libx264",
+        fps=float(world.steps_per_second),
+        out_pixel_format="yuv420p",
+    )
+
+
+def table(found: dict[str, Any], task: Task) -> str:
+    """Return the numbers as a table in Markdown."""
+    places = list(dict.fromkeys(place for row in found.values() for place in row))
+    solved = "" if task.solved is None else f"; {task.solved:g} counts as solved"
+    lines = [
+        f"Return: {task.goal}{solved}. Mean and 95 % interval.",
+        "",
+        f"| agent | {' | '.join(places)} |",
+        f"|---|{'---|' * len(places)}",
+    ]
+    for name, row in found.items():
+        cells = [_cell(row.get(place)) for place in places]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return f"{row['mean']:.1f} ({row['low']:.1f} to {row['high']:.1f}), {row['episodes']} episodes"
+
+
+def _label(name: str) -> str:
+    return name.strip("/").replace("/", "_")
+
+
+def _write(
+    out: Path, cfg: AgentEvalConfig, task: Task, found: dict[str, Any], about: dict[str, Any]
+) -> None:
+    meta = provenance.meta(cfg.seed, cfg.data) | about
+    provenance.write_json(out, {"task": cfg.task, "agents": found, "meta": meta})
+    out.with_suffix(".md").write_text(table(found, task) + "\n", encoding="utf-8")

@@ -1,0 +1,106 @@
+"""Episodes of an agent in an environment, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from tqdm.auto import tqdm
+
+from agents.tasks import Task
+from worldsim.errors import WorldsimError
+
+RESAMPLES = 2000  # of the bootstrap
+
+
+class Agent(Protocol):
+    """Whoever acts."""
+
+    def reset(self) -> None:
+        """Begin an episode."""
+
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the next action."""
+
+
+@dataclass
+class Played:
+    """One episode.
+
+    Attributes:
+        seed: It was begun with.
+        rewards: Of every step.
+        ended: Whether the world ended it, and not the clock.
+        actions: Of every step.
+        frames: All that was seen, one more; empty unless kept.
+    """
+
+    seed: int
+    rewards: list[float]
+    ended: bool
+    actions: list[int]
+    frames: list[np.ndarray]
+
+    @property
+    def total(self) -> float:
+        """The return."""
+        return float(sum(self.rewards))
+
+
+def make_real(task: Task, split: str) -> gym.Env[Any, Any]:
+    """Return a task's simulator, or say what is missing."""
+    try:
+        return gym.make(task.real, split=split)
+    except ImportError as error:
+        raise WorldsimError(
+            f"{error} (in the dream alone no simulator is needed: in=dream eval_every=0, "
+            "places=[dream])"
+        ) from error
+
+
+def play(
+    env: gym.Env[Any, Any], agent: Agent, seeds: Iterable[int], desc: str = "", keep: bool = False
+) -> list[Played]:
+    """Play an episode for each seed; with `keep`, the best one keeps its frames."""
+    played = list[Played]()
+    for seed in tqdm(list(seeds), desc=desc, unit="episode", leave=False):
+        frame, info = env.reset(seed=int(seed))
+        agent.reset()
+        now, over = Played(int(seed), [], False, [], [frame] if keep else []), False
+        while not over:
+            now.actions.append(int(agent.act(frame, info)))
+            frame, reward, ended, cut, info = env.step(now.actions[-1])
+            now.rewards.append(float(reward))
+            now.ended, over = bool(ended), bool(ended or cut)
+            if keep:
+                now.frames.append(frame)
+        best = max((other.total for other in played), default=-np.inf)
+        for other in played if now.total > best else [now]:
+            other.frames = []
+        played.append(now)
+    return played
+
+
+def summarize(played: list[Played], seed: int = 0) -> dict[str, Any]:
+    """Return ``mean`` of the returns with its 95 % interval ``low``, ``high`` (bootstrap).
+
+    Also ``std``, ``median``, ``episodes``, ``steps`` in all and how many were ``ended`` by the
+    world.
+    """
+    totals = np.array([episode.total for episode in played])
+    rng = np.random.default_rng(seed)
+    means = totals[rng.integers(len(totals), size=(RESAMPLES, len(totals)))].mean(axis=1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return {
+        "mean": float(totals.mean()),
+        "low": float(low),
+        "high": float(high),
+        "std": float(totals.std()),
+        "median": float(np.median(totals)),
+        "episodes": len(played),
+        "steps": sum(len(episode.rewards) for episode in played),
+        "ended": float(np.mean([episode.ended for episode in played])),
+    }

@@ -1,0 +1,142 @@
+"""A trained policy as an agent: frames in, one of the world's actions out.
+
+It is kept as safetensors and JSON, so that somebody else's agent can be loaded without running
+somebody else's code.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy
+
+from worldsim.errors import WorldsimError
+from worldsim.json_files import damaged, read_json, write_json
+
+ABOUT, WEIGHTS = "agent.json", "policy.safetensors"
+
+
+@dataclass(frozen=True)
+class About:
+    """What an agent has to know of itself.
+
+    Attributes:
+        task: Name of what it was trained on.
+        keys: Words of the actions it chooses from.
+        stack: Newest frames that it sees.
+        image_size: Side of the frames.
+        inside: Where it learnt: "dream" or "real".
+        steps: Steps it learnt from.
+        model: Digest of the dream's weights; "" for the real world.
+    """
+
+    task: str
+    keys: list[str]
+    stack: int
+    image_size: int
+    inside: str
+    steps: int = 0
+    model: str = ""
+
+
+def make_policy(about: About, rate: float = 0.0) -> ActorCriticPolicy:
+    """Return untrained networks, those that stable-baselines3's `CnnPolicy` has."""
+    size = about.image_size
+    return ActorCriticCnnPolicy(
+        spaces.Box(0, 255, (3 * about.stack, size, size), np.uint8),
+        spaces.Discrete(len(about.keys)),
+        lambda _: rate,
+    )
+
+
+class PolicyAgent:
+    """Acts by a policy network.
+
+    Args:
+        policy: The network.
+        about: What it was trained on.
+        actions: The world's number of each of `about.keys`.
+        greedy: Whether it takes the likeliest action; else it draws one.
+        seed: Of what is drawn.
+    """
+
+    def __init__(
+        self,
+        policy: ActorCriticPolicy,
+        about: About,
+        actions: list[int],
+        greedy: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.policy, self.about, self.actions, self.greedy = policy, about, actions, greedy
+        self._random = np.random.default_rng(seed)
+        self._seen: deque[np.ndarray] = deque(maxlen=about.stack)
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, world: Any, greedy: bool = False, seed: int = 0
+    ) -> PolicyAgent:
+        """Read an agent; `world` has the `action_index` of its words, such as a `WorldSpec`."""
+        about, policy = load_policy(Path(folder))
+        actions = [int(world.action_index(words)) for words in about.keys]
+        return cls(policy, about, actions, greedy, seed)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the agent."""
+        save_policy(Path(folder), self.policy, self.about)
+
+    def reset(self) -> None:
+        """Begin an episode: what was seen before is forgotten."""
+        self._seen.clear()
+
+    @torch.inference_mode()
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the world's number of an action for a frame uint8 ``(H, W, 3)``."""
+        size = self.about.image_size
+        if observation.shape != (size, size, 3):
+            raise WorldsimError(
+                f"this agent sees frames of {size} x {size}, not {observation.shape}: make the "
+                f"world with image_size={size}"
+            )
+        # As `VecFrameStack` does: before the first frame there is nothing, which is black.
+        black = [np.zeros_like(observation)] * (self.about.stack - 1 - len(self._seen))
+        self._seen.append(observation)
+        stacked = np.concatenate([*black, *self._seen], axis=2)[:, :, -3 * self.about.stack :]
+        pixels = torch.from_numpy(stacked.transpose(2, 0, 1)[None].copy())  # (1, 3 K, H, W)
+        chances: Any = self.policy.get_distribution(pixels.to(self.policy.device)).distribution
+        weights = chances.probs[0].double().cpu().numpy()
+        if self.greedy:
+            return self.actions[int(weights.argmax())]
+        return self.actions[int(self._random.choice(len(weights), p=weights / weights.sum()))]
+
+
+def save_policy(folder: Path, policy: ActorCriticPolicy, about: About) -> None:
+    """Write weights and description; a killed writer leaves what was there before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{WEIGHTS}.tmp"
+    save_model(policy, str(partial))
+    partial.replace(folder / WEIGHTS)
+    write_json(folder / ABOUT, asdict(about))
+
+
+def load_policy(folder: Path) -> tuple[About, ActorCriticPolicy]:
+    """Read what `save_policy` wrote."""
+    if not (folder / ABOUT).exists():
+        raise WorldsimError(
+            f"{folder} holds no agent ({ABOUT}): train one with `worldsim agent train`"
+        )
+    about = read_json(folder / ABOUT, lambda found: About(**found))
+    policy = make_policy(about)
+    try:
+        load_model(policy, folder / WEIGHTS)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise damaged(folder / WEIGHTS, error) from error
+    return about, policy.eval()

@@ -1,0 +1,71 @@
+"""What agents are trained and judged on: a world, what is rewarded there, and by which keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worldsim.errors import WorldsimError
+
+TURNS = ("stay", "forward", "turn left", "turn right", "forward turn left", "forward turn right")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, the same in the real world and in its dream.
+
+    Attributes:
+        real: Gymnasium id of the simulator, after the module that registers it; takes
+            ``split="train"`` or ``"heldout"``.
+        dream: Gymnasium id of the dream.
+        keys: Words of the actions an agent may take; the first is the one it rests with.
+        goal: What a return is, in words.
+        solved: Return from which on the task counts as solved; None where nobody says.
+        scale: What rewards are multiplied with while an agent learns.
+    """
+
+    real: str
+    dream: str
+    keys: tuple[str, ...]
+    goal: str
+    solved: float | None = None
+    scale: float = 1.0
+
+
+TASKS = {
+    "doom/take_cover": Task(
+        "envs:worldsim/DoomTakeCover-v0",
+        "envs:worldsim/DreamDoomTakeCover-v0",
+        ("stay", "strafe left", "strafe right"),
+        "tics alive, 35 a second",
+        solved=750.0,  # Ha and Schmidhuber 2018, "World Models", §4
+        scale=0.02,
+    ),
+    "doom/my_way_home": Task(
+        "envs:worldsim/DoomMyWayHome-v0",
+        "envs:worldsim/DreamDoomMyWayHome-v0",
+        TURNS,
+        "1 for the armour, less .0001 a tic",
+    ),
+    "doom/health_gathering": Task(
+        "envs:worldsim/DoomHealthGathering-v0",
+        "envs:worldsim/DreamDoomHealthGathering-v0",
+        TURNS,
+        "tics alive, less 100 at death",
+        scale=0.02,
+    ),
+    "carracing": Task(
+        "envs:worldsim/CarRacing-v0",
+        "envs:worldsim/DreamCarRacing-v0",
+        ("stay", "gas", "brake", "steer left", "steer right", "gas steer left", "gas steer right"),
+        "1000 for all tiles of the road, less .1 a frame",
+        solved=900.0,
+        scale=0.1,
+    ),
+}
+
+
+def find_task(name: str) -> Task:
+    """Return the task of a name."""
+    if name not in TASKS:
+        raise WorldsimError(f"unknown task '{name}': use one of {', '.join(TASKS)}")
+    return TASKS[name]
