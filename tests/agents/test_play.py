@@ -1,0 +1,55 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from agents.play import Played, make_real, play, summarize
+from agents.scripted import Stay
+from agents.tasks import TASKS, Task, find_task
+from tests.agents.toy import TASK, Colours, Knowing
+from worldsim.errors import WorldsimError
+
+
+def test_who_knows_gets_everything_and_who_rests_nothing():
+    played = play(Colours(), Knowing(), range(3), keep=True)
+    assert [episode.total for episode in played] == [12, 12, 12] and played[0].ended
+    assert len(played[0].frames) == 13 and not played[1].frames  # the best one's are kept
+    assert summarize(play(Colours(), Stay(), range(3)))["mean"] == 0
+
+
+def test_the_interval_holds_the_mean_and_narrows_with_more_episodes():
+    rng = np.random.default_rng(0)
+    many = [Played(k, [x], True, [0], []) for k, x in enumerate(rng.normal(5, 1, 400))]
+    few, all_of_them = summarize(many[:10]), summarize(many)
+    for found in (few, all_of_them):
+        assert found["low"] < found["mean"] < found["high"]
+    assert all_of_them["high"] - all_of_them["low"] < 0.4 < few["high"] - few["low"]
+    assert all_of_them["low"] < 5 < all_of_them["high"]
+
+
+def test_a_clock_is_no_end():
+    cut = gym.wrappers.TimeLimit(Colours(steps=20), 5)
+    assert not play(cut, Stay(), [0])[0].ended
+
+
+def test_tasks_are_the_same_in_both_worlds_and_their_keys_exist():
+    import envs  # noqa: F401
+
+    for task in TASKS.values():
+        for name in (task.real, task.dream):
+            assert name.removeprefix("envs:") in gym.registry
+        assert task.keys[0] == "stay" and len(set(task.keys)) == len(task.keys)
+    with pytest.raises(WorldsimError, match="unknown task 'doom/dance': use one of doom/take"):
+        find_task("doom/dance")
+
+
+def test_a_missing_simulator_says_that_the_dream_needs_none(monkeypatch):
+    def missing(*_, **__):
+        raise ImportError("ViZDoom is not installed: pip install vizdoom")
+
+    monkeypatch.setattr(gym, "make", missing)
+    with pytest.raises(WorldsimError, match="ViZDoom is not installed.*in=dream eval_every=0"):
+        make_real(TASK, "train")
+
+
+def test_the_toys_task_is_one():
+    assert isinstance(make_real(TASK, "heldout").unwrapped, Colours) and isinstance(TASK, Task)

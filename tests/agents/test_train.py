@@ -1,0 +1,166 @@
+import csv
+import json
+from dataclasses import replace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+
+from agents.evaluate import AgentEvalConfig, evaluate
+from agents.tasks import TASKS
+from agents.train import STATE, AgentTrainConfig, PPOConfig, train
+from tests.agents.toy import KEYS, TASK, Colours
+from tests.worldsim.tiny import make_checkpoint
+from worldsim.errors import WorldsimError
+
+SHORT = PPOConfig(n_steps=16, batch_size=32, n_epochs=2, learning_rate=1e-3)
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    monkeypatch.setitem(TASKS, "toy", TASK)
+
+
+def config(out, **changes):
+    few = {"steps": 128, "num_envs": 4, "stack": 2, "eval_every": 0, "save_every": 64}
+    cfg = AgentTrainConfig("toy", "real", str(out), ppo=SHORT)
+    return replace(cfg, **few | changes)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("agents") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "toy", TASK)
+        steps = {"steps": 3072, "eval_every": 1536, "eval_episodes": 4}
+        assert train(config(out, **steps, ppo=replace(SHORT, n_steps=32, n_epochs=4))) == 0
+    return out
+
+
+def test_an_agent_learns_what_the_world_pays_for(trained, tmp_path):
+    with (trained / "real.csv").open() as file:
+        means = [float(row["mean"]) for row in csv.DictReader(file)]
+    assert len(means) == 3 and means[0] < 8 < means[-1]  # a third of twelve by luck
+    cfg = AgentEvalConfig("toy", f"random,stay,{trained / 'agent'}", str(tmp_path / "e.json"),
+                          ["real"], episodes=12)  # fmt: skip
+    evaluate(cfg)
+    found = json.loads((tmp_path / "e.json").read_text())
+    means = {name.split("/")[-1]: row["real"]["mean"] for name, row in found["agents"].items()}
+    assert means["stay"] == 0 < means["random"] < 7 < 9 < means["agent"]
+    assert found["meta"]["commit"] and found["task"] == "toy"
+    assert "| random | " in (tmp_path / "e.md").read_text()
+    assert len(list((tmp_path / "e").glob("*.mp4"))) == 3
+
+
+def test_a_run_leaves_an_agent_its_state_and_a_log_without_pickles(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert {"agent", STATE, "progress.csv", "real.csv"} <= names
+    assert any(name.startswith("events.out") for name in names)
+    about = json.loads((trained / "agent" / "agent.json").read_text())
+    assert about["keys"] == list(KEYS) and about["steps"] == 3072 and about["inside"] == "real"
+    assert torch.load(trained / STATE, weights_only=True)["steps"] == 3072
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    learn = PPO.learn
+
+    def killed(self, *args, **kwargs):
+        learn(self, 64, *args[1:], **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PPO, "learn", killed)
+    assert train(config(tmp_path)) == 130
+    before = torch.load(tmp_path / STATE, weights_only=True)
+    assert before["steps"] == 64 and "the same line goes on" in capsys.readouterr().out
+    monkeypatch.setattr(PPO, "learn", learn)
+    seen = []
+    monkeypatch.setattr(
+        PPO, "train", lambda self: seen.append(self.policy.state_dict()["action_net.bias"].clone())
+    )
+    assert train(config(tmp_path)) == 0
+    assert torch.equal(seen[0], before["policy"]["action_net.bias"])
+    assert torch.load(tmp_path / STATE, weights_only=True)["steps"] == 128
+    assert "going on from step 64" in capsys.readouterr().out
+
+
+def test_damaged_state_is_named(tmp_path):
+    (tmp_path / STATE).write_bytes(b"nothing")
+    with pytest.raises(WorldsimError, match="training.pt is damaged.*delete it"):
+        train(config(tmp_path))
+
+
+def test_a_policy_that_diverges_says_so_and_the_agent_of_before_stays(tmp_path, monkeypatch):
+    train(config(tmp_path))
+    kept = (tmp_path / "agent" / "policy.safetensors").read_bytes()
+
+    def spoil(self):
+        with torch.no_grad():
+            self.policy.action_net.bias.fill_(float("nan"))
+
+    monkeypatch.setattr(PPO, "train", spoil)
+    with pytest.raises(WorldsimError, match="diverged at step.*lower ppo.learning_rate"):
+        train(config(tmp_path, steps=512, save_every=10_000))
+    assert (tmp_path / "agent" / "policy.safetensors").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "toys"}, "unknown task 'toys'"),
+        ({"inside": "sleep"}, "in=sleep: use dream or real"),
+        ({"steps": 0}, "steps=0: use 1 or more"),
+        ({"num_envs": 0}, "num_envs=0"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(tmp_path, changes, message):
+    with pytest.raises(WorldsimError, match=message):
+        train(replace(config(tmp_path / "run"), **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dream_is_learnt_in_without_a_simulator(tmp_path, monkeypatch):
+    """A tiny model with random weights: nothing to learn, but the whole way."""
+    make_checkpoint(image_size=64).save(tmp_path / "model")
+    dream = replace(TASK, real="no/World-v0", dream="envs:worldsim/DreamDoom-v0")
+    monkeypatch.setitem(TASKS, "toy", dream)
+    cfg = config(tmp_path / "run", inside="dream", checkpoint=str(tmp_path / "model"), horizon=6)
+    assert train(cfg) == 0
+    about = json.loads((tmp_path / "run" / "agent" / "agent.json").read_text())
+    assert about["inside"] == "dream" and len(about["model"]) == 64 and about["image_size"] == 64
+    evaluate(AgentEvalConfig("toy", str(tmp_path / "run" / "agent"), str(tmp_path / "e.json"),
+                             ["dream"], episodes=2, checkpoint=str(tmp_path / "model"),
+                             horizon=5))  # fmt: skip
+    found = json.loads((tmp_path / "e.json").read_text())
+    row = found["agents"][str(tmp_path / "run" / "agent")]["dream"]
+    assert row["episodes"] == 2 and row["steps"] <= 10 and np.isfinite(row["mean"])
+    assert found["meta"]["checkpoint_sha256"] == about["model"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"places": ["moon"]}, "places=.'moon'.: use real, dream"),
+        ({"episodes": 1}, "episodes=1 tell nothing"),
+        ({"agents": "nobody"}, "nobody holds no agent"),
+    ],
+)
+def test_measuring_refuses_what_makes_no_sense(tmp_path, changes, message):
+    cfg = AgentEvalConfig("toy", "stay", str(tmp_path / "e.json"), ["real"], episodes=2)
+    with pytest.raises(WorldsimError, match=message):
+        evaluate(replace(cfg, **changes))
+
+
+def test_an_agent_of_another_task_is_refused(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "other", TASK)
+    cfg = AgentEvalConfig("other", str(trained / "agent"), str(tmp_path / "e.json"), ["real"])
+    with pytest.raises(WorldsimError, match="was trained on toy, not on other"):
+        evaluate(cfg)
+
+
+def test_stable_baselines_own_checks_pass():
+    from stable_baselines3.common.env_checker import check_env
+
+    check_env(gym.make("toy/Colours-v0").unwrapped)
+    assert isinstance(gym.make("toy/Colours-v0").unwrapped, Colours)
