@@ -6,7 +6,7 @@ between the two is written down: an agent that only knows how to please the drea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import imageio.v3 as iio
 import numpy as np
 from omegaconf import MISSING
 
+from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
 from agents.policy import PolicyAgent
+from agents.scripted import RandomActions, Stay
 from agents.tasks import Task, find_task
 from worldsim import provenance
 from worldsim.errors import WorldsimError
@@ -30,7 +32,8 @@ class AgentEvalConfig:
 
     Attributes:
         task: What is played.
-        agents: Who plays, with commas: ``random``, ``stay`` or the folder of a trained agent.
+        agents: Who plays, with commas: ``random``, ``stay``, the folder of a trained agent, or
+            ``cem`` and ``mppi``, which plan for reward in the dream.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
         places: Where: real, dream.
@@ -39,6 +42,8 @@ class AgentEvalConfig:
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         data: Dataset, not trained on, whose moments dreams begin in; empty: the checkpoint's clips.
         horizon: Steps after which a dream is cut off.
+        ways: Tried by a planner side by side.
+        planner: How it searches.
         seed: Of the first episode; the others follow.
     """
 
@@ -51,21 +56,9 @@ class AgentEvalConfig:
     checkpoint: str = ""
     data: str = ""
     horizon: int = 512
+    ways: int = 32
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
     seed: int = 0
-
-
-class Random:
-    """Takes any of some actions at every step."""
-
-    def __init__(self, actions: list[int], seed: int) -> None:
-        self._actions, self._random = actions, np.random.default_rng(seed)
-
-    def reset(self) -> None:
-        """Begin an episode; luck goes on."""
-
-    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
-        """Return the action."""
-        return self._actions[int(self._random.integers(len(self._actions)))]
 
 
 def evaluate(cfg: AgentEvalConfig) -> None:
@@ -112,8 +105,20 @@ def make_env(cfg: AgentEvalConfig, task: Task, place: str) -> gym.Env[Any, Any]:
 def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent:
     """Return the agent of a name or folder."""
     actions = [int(world.action_index(words)) for words in task.keys]
-    if name in ("random", "stay"):
-        return Random(actions if name == "random" else actions[:1], cfg.seed)
+    if name == "random":
+        return RandomActions(world, cfg.seed, actions)
+    if name == "stay":
+        return Stay(actions[0])
+    if name in METHODS:
+        dream = gym.make_vec(
+            task.dream,
+            num_envs=cfg.ways,
+            checkpoint=cfg.checkpoint or None,
+            dataset=cfg.data or None,
+            max_episode_steps=-1,
+            autoreset_mode="Disabled",
+        )
+        return Planner(dream, actions, config=replace(cfg.planner, method=name), seed=cfg.seed)
     agent = PolicyAgent.load(name, world, cfg.greedy, cfg.seed)
     if agent.about.task != cfg.task:
         raise WorldsimError(f"{name} was trained on {agent.about.task}, not on {cfg.task}")

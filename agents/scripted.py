@@ -46,9 +46,11 @@ class Stay:
 class RandomActions:
     """A new action at every step, each as likely: the picture trembles, nothing is explored."""
 
-    def __init__(self, world: Vocabulary, seed: int = 0) -> None:
-        """Take the world's words and the seed of all choices."""
-        self._num_actions = len(world.actions)
+    def __init__(
+        self, world: Vocabulary, seed: int = 0, actions: Sequence[int] | None = None
+    ) -> None:
+        """Take the world's words, the seed of all choices and what to choose from, if not all."""
+        self._actions = range(len(world.actions)) if actions is None else actions
         self._random = np.random.default_rng(seed)
 
     def reset(self) -> None:
@@ -56,7 +58,7 @@ class RandomActions:
 
     def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
         """Return the action."""
-        return int(self._random.integers(self._num_actions))
+        return self._actions[int(self._random.integers(len(self._actions)))]
 
 
 class RandomHold:

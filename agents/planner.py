@@ -1,0 +1,196 @@
+"""Plans in a dream before every step: tries many ways ahead and takes the first step of a good one.
+
+The dream begins anew from what was really seen each time, so its errors do not add up over an
+episode. What is good is another object: rewards, or how near the last frame is to a picture.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from worldsim.errors import WorldsimError
+
+METHODS = ("cem", "mppi")
+
+
+@dataclass
+class PlannerConfig:
+    """How a way is searched.
+
+    Attributes:
+        method: "cem" keeps the best ways and forgets the others (Rubinstein 1999); "mppi" weighs
+            all by how good they are (Williams et al. 2017).
+        horizon: Steps looked ahead.
+        repeat: Steps for which an action is held.
+        rounds: Times that better ways are drawn near the good ones.
+        elites: Share of the ways that count as good, for cem.
+        temperature: Of the weights, in deviations of the scores, for mppi.
+        keep: How much of the last round's guess stays.
+        context: Frames that a dream begins with, at most.
+    """
+
+    method: str = "cem"
+    horizon: int = 12
+    repeat: int = 3
+    rounds: int = 3
+    elites: float = 0.125
+    temperature: float = 0.5
+    keep: float = 0.2
+    context: int = 10
+
+
+class Score(Protocol):
+    """Says how good ways are."""
+
+    def __call__(self, frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
+        """Return one number a way, more being better.
+
+        Args:
+            frames: uint8 ``(N, H, W, 3)``, the last of each way.
+            rewards: ``(T, N)``, 0 after an end.
+            alive: bool ``(T, N)``: whether there was no end yet.
+        """
+
+
+def by_reward(frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """Score a way by what it pays."""
+    return rewards.sum(axis=0)
+
+
+@dataclass
+class ByPicture:
+    """Scores a way by how near its last frame is to a picture, in mean absolute difference."""
+
+    goal: np.ndarray  # uint8 (H, W, 3)
+
+    def __call__(self, frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
+        """Return minus the distance."""
+        if self.goal.shape != frames.shape[1:]:
+            raise WorldsimError(
+                f"the goal is a picture of {self.goal.shape}, the dream shows {frames.shape[1:]}: "
+                "resize it"
+            )
+        return -np.abs(frames.astype(np.float32) - self.goal).mean(axis=(1, 2, 3)) / 255
+
+
+class Planner:
+    """An agent that looks ahead.
+
+    Args:
+        dream: As many worlds side by side as ways are tried; told ``frames`` and ``actions`` when
+            it is reset, and not beginning anew by itself (``autoreset_mode`` DISABLED).
+        actions: The world's numbers of the actions that may be taken.
+        score: What is good.
+        config: How a way is searched.
+        seed: Of the ways drawn.
+    """
+
+    def __init__(
+        self,
+        dream: VectorEnv[Any, Any, Any],
+        actions: Sequence[int],
+        score: Score = by_reward,
+        config: PlannerConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.config = config or PlannerConfig()
+        _check(self.config)
+        if dream.metadata.get("autoreset_mode") not in (
+            AutoresetMode.DISABLED, AutoresetMode.DISABLED.value
+        ):  # fmt: skip
+            raise WorldsimError("a planner's dream must not begin anew by itself: make it with "
+                                "autoreset_mode='Disabled'")  # fmt: skip
+        self.dream, self.actions, self.score = dream, np.array(actions, np.int64), score
+        self._seed, self._random = seed, np.random.default_rng(seed)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an episode: nothing was seen, nothing is planned."""
+        self._frames: deque[np.ndarray] = deque(maxlen=self.config.context)
+        self._done: deque[int] = deque(maxlen=self.config.context - 1)
+        self._chances = self._uniform()
+        self._held, self._action = 0, int(self.actions[0])
+
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the world's number of the next action, for a frame uint8 ``(H, W, 3)``."""
+        self._frames.append(observation)
+        if self._held == 0:
+            self._action = int(self.actions[self._plan()])
+            self._held = self.config.repeat
+        self._held -= 1
+        self._done.append(self._action)
+        return self._action
+
+    def _plan(self) -> int:
+        """Search, and return which action to hold; the rest of the way is where to begin next."""
+        config, chances = self.config, self._chances
+        for _ in range(config.rounds):
+            ways = self._draw(chances)  # (N, K)
+            weights = self._weigh(self._try(ways))  # (N,)
+            taken = ways[:, :, None] == np.arange(len(self.actions))
+            found = (weights[:, None, None] * taken).sum(axis=0)  # (K, actions)
+            chances = config.keep * chances + (1 - config.keep) * found
+        self._chances = np.concatenate([chances[1:], self._uniform()[:1]])
+        return int(chances[0].argmax())
+
+    def _draw(self, chances: np.ndarray) -> np.ndarray:
+        luck = self._random.random((self.dream.num_envs, len(chances), 1))
+        return (luck > chances.cumsum(axis=1)[None, :, :-1]).sum(axis=2)
+
+    def _try(self, ways: np.ndarray) -> np.ndarray:
+        """Dream every way from what was seen; return the scores, ``(N,)``."""
+        frames, done = list(self._frames), list(self._done)
+        self.dream.reset(
+            seed=self._seed,
+            options={
+                "frames": np.stack(frames),
+                "actions": np.array(done[len(done) - len(frames) + 1 :], np.int64),
+            },
+        )
+        now = np.ones(len(ways), bool)
+        rewards, alive = list[np.ndarray](), list[np.ndarray]()
+        last = np.repeat(frames[-1][None], len(ways), axis=0)
+        for step in range(self.config.horizon):
+            seen, paid, ended, *_ = self.dream.step(
+                self.actions[ways[:, step // self.config.repeat]]
+            )
+            alive.append(now)
+            rewards.append(np.where(now, paid, 0.0))
+            last = np.where(now[:, None, None, None], seen, last)
+            now = now & ~ended
+        return self.score(last, np.stack(rewards), np.stack(alive))
+
+    def _weigh(self, scores: np.ndarray) -> np.ndarray:
+        if not np.isfinite(scores).all():
+            raise WorldsimError("a way has a score that is no number: the dream is damaged")
+        if self.config.method == "mppi":
+            spread = max(float(scores.std()), 1e-9) * self.config.temperature
+            weights = np.exp((scores - scores.max()) / spread)
+        else:
+            count = max(1, round(self.config.elites * len(scores)))
+            # All that are as good as the last of the best count; with nothing to choose, all.
+            weights = (scores >= np.sort(scores)[-count]).astype(float)
+        return weights / weights.sum()
+
+    def _uniform(self) -> np.ndarray:
+        holds = -(-self.config.horizon // self.config.repeat)
+        return np.full((holds, len(self.actions)), 1 / len(self.actions))
+
+
+def _check(config: PlannerConfig) -> None:
+    if config.method not in METHODS:
+        raise WorldsimError(f"method={config.method}: use {' or '.join(METHODS)}")
+    for name in ("horizon", "repeat", "rounds", "context"):
+        if getattr(config, name) < 1:
+            raise WorldsimError(f"{name}={getattr(config, name)}: use 1 or more")
+    if not 0 < config.elites <= 1 or not 0 <= config.keep < 1 or config.temperature <= 0:
+        raise WorldsimError(
+            f"elites={config.elites}, keep={config.keep}, temperature={config.temperature}: use "
+            "shares of 0 to 1 and a temperature above 0"
+        )
