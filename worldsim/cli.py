@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 OWN_PACKAGES = ("worldsim", "envs", "agents", "viewer")
+EXTRAS = {"stable_baselines3": "agents"}  # libraries that some programs want, and their extra
 
 
 class Verb(NamedTuple):
@@ -114,9 +115,10 @@ def _run(name: str, arguments: list[str]) -> int:
         missing = (error.name or "").split(".")[0]
         if missing in OWN_PACKAGES:
             raise
+        package = f"worldsim[{EXTRAS[missing]}]" if missing in EXTRAS else "worldsim"
         print(
-            f"worldsim {name}: the library '{missing}' is not installed: "
-            "run `pip install worldsim` again, or `worldsim doctor` to see what is missing",
+            f"worldsim {name}: the library '{missing}' is not installed: run `pip install "
+            f'"{package}"`, or `worldsim doctor` to see what is missing',
             file=sys.stderr,
         )
         return 1

@@ -24,6 +24,7 @@ SIMULATORS = {
     "carracing": ("Box2D", "carracing"),
     "kart": ("pystk2", "kart"),
 }
+AGENTS = "stable-baselines3"  # what agents learn with
 # What MiniWorld does when it is imported: OpenGL starts, without a window.
 STARTS_OPENGL = "import pyglet; pyglet.options['headless'] = True; import pyglet.window"
 OPENGL_REMEDY = "on Debian or Ubuntu apt-get install libegl1 libglu1-mesa libgl1-mesa-dri"
@@ -65,6 +66,7 @@ def examine() -> dict[str, Any]:
         "cpu": _cpu(),
         "display": _display(),
         "worlds": {world: _simulator(*where) for world, where in SIMULATORS.items()},
+        "agents": _version(AGENTS) or "",
         "checkpoint": _checkpoint(CHECKPOINT),
         "lpips": _weights(lpips_path),
         "i3d": _weights(i3d_path),
@@ -85,6 +87,8 @@ def as_text(report: dict[str, Any]) -> str:
     ]
     for world, entry in report["worlds"].items():
         lines.append((f"{world} (real)", entry["version"] or f"not installed: {entry['remedy']}"))
+    missing = 'not installed: pip install "worldsim[agents]"'
+    lines.append(("agents", f"{AGENTS} {report['agents']}" if report["agents"] else missing))
     for name in ("checkpoint", "lpips", "i3d"):
         entry = report[name]
         lines.append((name, entry.get("file") if entry["state"] == OK else entry["problem"]))

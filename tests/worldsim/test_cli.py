@@ -197,7 +197,23 @@ def test_a_bare_argument_is_the_file(capsys):
 def test_a_missing_library_is_named(monkeypatch, capsys):
     monkeypatch.setitem(cli.VERBS, "data", cli.Verb("not_installed_lib.x", "A", "b", ""))
     assert cli.main(["data"]) == 1
-    assert "the library 'not_installed_lib' is not installed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the library 'not_installed_lib' is not installed" in said and '"worldsim"' in said
+
+
+def test_a_missing_library_of_an_extra_names_the_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)  # as if it were not there
+    for name in [name for name in sys.modules if name.startswith("agents.")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert cli.main(["agent", "train", "task=doom/take_cover"]) == 1
+    assert 'pip install "worldsim[agents]"' in capsys.readouterr().err
+
+
+def test_a_verb_of_two_words_takes_short_keys(capsys):
+    assert cli.main(["agent", "train", "task=doom/take_cover", "in=sleep"]) == 1
+    assert "worldsim agent train: in=sleep: use dream or real" in capsys.readouterr().err
+    assert cli.main(["agent", "dance"]) == 2
+    assert "unknown verb 'agent'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,12 @@ def test_a_missing_simulator_comes_with_the_line_to_type(weights, monkeypatch):
     assert 'not installed: pip install "worldsim[doom]"' in as_text(examine())
 
 
+def test_what_agents_learn_with_is_told(weights, monkeypatch):
+    assert "agents            stable-baselines3 2" in as_text(examine())
+    monkeypatch.setattr(doctor_module, "AGENTS", "no-such-library")
+    assert 'not installed: pip install "worldsim[agents]"' in as_text(examine())
+
+
 def test_no_display_says_what_happens_instead(weights, monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
