@@ -149,14 +149,14 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
             dataset=cfg.data or None,
             max_episode_steps=cfg.horizon,
         )
-        spec = env.unwrapped.spec_world  # type: ignore[attr-defined]
+        world: Any = env.unwrapped
     else:
         env = gym.vector.SyncVectorEnv(
             [lambda: make_real(task, "train")] * cfg.num_envs,
             autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
         )
-        spec = env.envs[0].unwrapped.spec_world  # type: ignore[attr-defined]
-    actions = [spec.action_index(words) for words in task.keys]
+        world = env.envs[0].unwrapped
+    actions = [world.spec_world.action_index(words) for words in task.keys]
     watched = VecMonitor(BatchedEnv(env, actions))
     worlds = VecFrameStack(ScaledRewards(watched, task.scale), cfg.stack)
     worlds.seed(cfg.seed)

@@ -66,7 +66,10 @@ def _registered(real: bool) -> list[tuple[str, str]]:
     """Return (name, id) of every registered world of one kind."""
     importlib.import_module("envs")
     found = []
-    for env_id in gymnasium.registry:
+    for env_id, spec in gymnasium.registry.items():
+        # The dream of a task is its world's, from other starts that a checkpoint may not have.
+        if is_dream(env_id) and spec.kwargs.get("place"):
+            continue
         if env_id.startswith(_NAMESPACE) and is_dream(env_id) != real:
             name = env_id.removeprefix(_NAMESPACE).removeprefix(_DREAM).rpartition("-v")[0]
             found.append((name.lower(), env_id))

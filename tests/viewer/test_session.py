@@ -11,7 +11,7 @@ from viewer.history import History
 from viewer.replay import ReplayConfig, replay
 from viewer.session import Session
 from viewer.video import read_frames
-from viewer.worlds import find_env_id, make_env
+from viewer.worlds import find_env_id, make_env, world_names
 from worldsim.errors import WorldsimError
 
 FAKE = "worldsim/DreamFake-v0"
@@ -159,3 +159,9 @@ def test_worlds_are_found_by_name_and_strange_ids_are_refused() -> None:
     for env_id in ("os:CartPole-v1", "CartPole-v1", "worldsim/Nothing-v0"):
         with pytest.raises(WorldsimError, match="unknown environment"):
             make_env(env_id)
+
+
+def test_dreams_of_tasks_are_no_worlds_of_their_own():
+    assert {"doom", "rooms", "carracing", "kart"} <= set(world_names())
+    assert not any("takecover" in name for name in world_names())
+    assert "doomtakecover" in world_names(real=True)
