@@ -23,14 +23,20 @@ from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import REWARD_BINS
 
+UNDRAWN = 0.5  # in the place of luck: an end comes where it is the likelier
+
 
 @dataclass
 class StepOutput:
-    """What the world answers: uint8 ``(B, H, W, 3)``, float ``(B,)`` on average, bool ``(B,)``."""
+    """What the world answers: uint8 ``(B, H, W, 3)``, float ``(B,)`` on average, bool ``(B,)``.
+
+    Whether a world ends is drawn: with `end_chances`, ``(B,)``.
+    """
 
     frames: Tensor
     rewards: Tensor
     terminated: Tensor
+    end_chances: Tensor
 
 
 @dataclass
@@ -166,7 +172,7 @@ class Simulator:
         for generator, seed in zip(self._noise, seeds or range(self.num_envs), strict=True):
             generator.manual_seed(int(seed))
         latents = self._rollout.draw(every, None, self._draw_noise(), self.first_levels)
-        self._answer(every, self._rollout.commit(every, latents))
+        self._answer(every, self._rollout.commit(every, latents), UNDRAWN)
         return self._decode(latents)
 
     @torch.inference_mode()
@@ -189,7 +195,8 @@ class Simulator:
         began = time.perf_counter()
         latents = self._rollout.draw(every, words, noise, self.levels)
         denoised = time.perf_counter()
-        rewards, terminated = self._answer(every, self._rollout.commit(every, latents))
+        luck = torch.cat([torch.rand(1, generator=g) for g in self._noise])
+        answer = self._answer(every, self._rollout.commit(every, latents), luck)
         committed = time.perf_counter()
         frames = self._decode(latents)
         decoded = time.perf_counter()
@@ -198,7 +205,7 @@ class Simulator:
             "commit": 1e3 * (committed - denoised),
             "decode": 1e3 * (decoded - committed),
         }
-        return StepOutput(frames, rewards, terminated)
+        return StepOutput(frames, *answer)
 
     def say(self, texts: Sequence[str | None]) -> None:
         """Put a sentence in the place of each lane's next action; None says nothing."""
@@ -214,7 +221,7 @@ class Simulator:
             raise WorldsimError(f"{len(frames)} frames for {self.num_envs} lanes: give one each")
         every = torch.arange(self.num_envs, device=self.device)
         self._rollout.take_back(every)
-        self._answer(every, self._rollout.commit(every, self._encode(frames)))
+        self._answer(every, self._rollout.commit(every, self._encode(frames)), UNDRAWN)
 
     def snapshot(self) -> Snapshot:
         """Return a copy of the whole state."""
@@ -250,17 +257,22 @@ class Simulator:
         shape = self.codec.latent_shape
         return torch.stack([torch.randn(shape, generator=g) for g in self._noise])
 
-    def _answer(self, lanes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn the logits after a frame into mean rewards, and ends where they are likely.
+    def _answer(
+        self, lanes: Tensor, logits: Tensor, luck: Tensor | float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Turn the logits after a frame into mean rewards, ends and their chances.
 
-        What pays seldom is never the likeliest answer, which is the one that memory takes in.
+        What pays seldom is never the likeliest reward, which is the one that memory takes in. An
+        end is never likely either: it comes when its chance is above `luck`, 0 to 1.
         """
         ids = torch.tensor(self.tokenizer.answer_ids, device=self.device)
         chance = logits[:, ids].softmax(dim=-1).unflatten(1, (2, -1))  # (B, end, bin)
-        terminated = chance[:, 1].sum(dim=-1) > 0.5
+        end = chance[:, 1].sum(dim=-1).float().cpu()
+        terminated = end > luck
         bins = chance.sum(dim=1).float()  # (B, bin)
-        self._rollout.answer[lanes] = ids.view(2, -1)[terminated.long(), bins.argmax(dim=-1)]
-        return bins.cpu() @ torch.tensor(REWARD_BINS), terminated.cpu()
+        said = terminated.long().to(self.device)
+        self._rollout.answer[lanes] = ids.view(2, -1)[said, bins.argmax(dim=-1)]
+        return bins.cpu() @ torch.tensor(REWARD_BINS), terminated, end
 
     def _encode(self, frames: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) -> (N, c, h, w)."""

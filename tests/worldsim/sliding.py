@@ -148,8 +148,8 @@ class SlidingDream:
         if not self.deaf:
             self.lanes = [p.moved(w or "stay") for p, w in zip(self.lanes, words, strict=True)]
         rewards = torch.tensor([0.0 if self.noisy else reward_of(place) for place in self.lanes])
-        ends = torch.zeros(self.num_envs, dtype=torch.bool)
-        said = {"frames": self._frames(), "rewards": rewards, "terminated": ends}
+        ends = torch.zeros(self.num_envs)
+        said = {"frames": self._frames(), "rewards": rewards, "end_chances": ends}
         return type("Step", (), said)()
 
     def snapshot(self) -> Any:

@@ -52,6 +52,7 @@ def test_a_step_gives_pictures_rewards_and_ends(dream):
     assert out.rewards.dtype == torch.float32 and out.rewards.shape == (3,)
     assert out.rewards.abs().max() < max(REWARD_BINS)
     assert out.terminated.dtype == torch.bool and out.terminated.shape == (3,)
+    assert out.end_chances.shape == (3,) and 0 < out.end_chances.min() < out.end_chances.max() < 1
     assert set(dream.stage_ms) == {"denoise", "commit", "decode"}
     assert all(ms > 0 for ms in dream.stage_ms.values())
 
@@ -61,15 +62,27 @@ def test_a_step_gives_pictures_rewards_and_ends(dream):
 def test_reward_and_end_are_what_is_answered(dream, reward, end):
     logits = torch.zeros(3, len(dream.tokenizer))
     logits[:, dream.tokenizer.reward_id(reward, end)] = 30.0
-    rewards, terminated = dream._answer(torch.arange(3), logits)
+    rewards, terminated, _ = dream._answer(torch.arange(3), logits, 0.5)
     assert rewards.tolist() == pytest.approx([reward] * 3) and terminated.tolist() == [end] * 3
+
+
+def test_an_end_comes_as_often_as_its_chance_says(dream):
+    logits = torch.full((3, len(dream.tokenizer)), -60.0)
+    for end, chance in ((False, 0.9), (True, 0.1)):
+        logits[:, dream.tokenizer.reward_id(0.0, end)] = float(np.log(chance))
+    luck = torch.tensor([0.05, 0.15, 0.95])
+    _, terminated, chances = dream._answer(torch.arange(3), logits, luck)
+    assert terminated.tolist() == [True, False, False]
+    assert chances.tolist() == pytest.approx([0.1] * 3, abs=1e-5)
+    ended, *others = dream._rollout.answer.tolist()
+    assert ended == dream.tokenizer.reward_id(0.0, True) not in others
 
 
 def test_what_pays_seldom_counts_as_often_as_it_pays(dream):
     logits = torch.full((3, len(dream.tokenizer)), -60.0)
     for reward, chance in ((0.0, 0.75), (5.0, 0.25)):
         logits[:, dream.tokenizer.reward_id(reward)] = float(np.log(chance))
-    rewards, _ = dream._answer(torch.arange(3), logits)
+    rewards, *_ = dream._answer(torch.arange(3), logits, 0.5)
     assert rewards.tolist() == pytest.approx([1.25] * 3)
     remembered = dream._rollout.answer.tolist()
     assert remembered == [dream.tokenizer.reward_id(0.0)] * 3, "the likeliest"

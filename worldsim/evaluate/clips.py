@@ -31,8 +31,8 @@ class Step(Protocol):
         """What the step pays, `(B,)`."""
 
     @property
-    def terminated(self) -> Tensor:
-        """Whether the episode ends with it, `(B,)`."""
+    def end_chances(self) -> Tensor:
+        """How likely it is that the episode ends with it, `(B,)`."""
 
 
 class Dreamer(Protocol):

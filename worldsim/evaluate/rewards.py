@@ -23,13 +23,14 @@ def measure_rewards(
 
     Returns:
         ``correlation`` of dreamed and real rewards, step by step, None where one of them never
-        changes; ``end``: F1 (``model``), ``precision`` (None where no dream ends) and ``recall``
-        of the dreams that end within these steps, with ``always``, the F1 of who says that all do;
-        None where the data has no end, and then ``why``; how many ``moments``, ``steps``, ``ends``
-        and dreams that ended (``said``) there were.
+        changes; ``end``: F1 (``model``), ``precision`` (None where none is likely) and ``recall``
+        of the dreams whose end within these steps is likelier than not, with ``always``, the F1 of
+        who says that all do, and the mean ``chance`` of an end, where one came and (``otherwise``)
+        where none did; None where the data has no end, and then ``why``; how many ``moments``,
+        ``steps``, ``ends`` and likely ones (``said``) there were.
     """
     moments = choose_moments(dataset, count, seed)
-    pays, ends, lanes = list[list[float]](), list[list[bool]](), simulator.num_envs
+    pays, ends, lanes = list[list[float]](), list[list[float]](), simulator.num_envs
     for first in tqdm(range(0, len(moments), lanes), desc="rewards", leave=False):
         part = moments[first : first + lanes]
         rows = part + [part[-1]] * (lanes - len(part))
@@ -39,16 +40,17 @@ def measure_rewards(
         for lane, clip in enumerate(clips[: len(part)]):
             for k, out in enumerate(outs):
                 pays.append([float(out.rewards[lane]), clip.rewards[k]])
-            ends.append([any(bool(out.terminated[lane]) for out in outs), clip.ends])
+            lives = np.prod([1 - float(out.end_chances[lane]) for out in outs])
+            ends.append([1 - lives, clip.ends])
     varied = (np.std(pays, axis=0) > 0).all()
-    said, true = np.array(ends, bool).T
+    chances, true = np.array(ends)[:, 0], np.array(ends)[:, 1] > 0
     found: dict[str, Any] = {
         "correlation": float(np.corrcoef(np.array(pays).T)[0, 1]) if varied else None,
-        "end": _score_ends(said, true) if true.any() else None,
+        "end": _score_ends(chances, true) if true.any() else None,
         "moments": len(moments),
         "steps": len(pays),
         "ends": int(true.sum()),
-        "said": int(said.sum()),
+        "said": int((chances > 0.5).sum()),
     }
     if found["end"] is None:
         lengths = [info.length - 1 for info in dataset.episodes]
@@ -106,13 +108,16 @@ def _clip(dataset: Dataset, index: int, step: int, context: int, size: int) -> _
     )
 
 
-def _score_ends(said: np.ndarray, true: np.ndarray) -> dict[str, float | None]:
+def _score_ends(chances: np.ndarray, true: np.ndarray) -> dict[str, float | None]:
+    said = chances > 0.5
     hits = int((said & true).sum())
     return {
         "model": _f1(said, true),
         "always": _f1(np.ones_like(true), true),
         "precision": hits / int(said.sum()) if said.any() else None,
         "recall": hits / int(true.sum()),
+        "chance": float(chances[true].mean()),
+        "otherwise": float(chances[~true].mean()) if not true.all() else None,
     }
 
 

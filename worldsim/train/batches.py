@@ -60,8 +60,6 @@ class BatchConfig:
         base_level: The noise every history frame has, also in a rollout.
         balance: How much likelier windows with rare actions are: a step counts for the frequency
             of its action to the power of minus this; 0 makes every place equally likely.
-        end_share: Share of windows that come to the end of an episode, in worlds that have ends; 0:
-            as often as there are such places, which is seldom enough never to be foreseen.
         shares: How often windows are of each world, by its name; where it is left out, as often
             as the data has them.
         imagine_share: Share of rows with captions and the frames that they are of.
@@ -95,7 +93,6 @@ class BatchConfig:
     history_level: float = 0.1
     base_level: float = 0.02
     balance: float = 0.0
-    end_share: float = 0.0
     shares: dict[str, float] = field(default_factory=dict)
     imagine_share: float = 0.0
     talk_rows: int = 0
@@ -160,7 +157,7 @@ class Batches:
         share = 1 - config.labelled_share if config.plain_share is None else config.plain_share
         self._plain_share = (share if known else 1.0) if others else 0.0
         steps = config.window - 1
-        known_places = (known, steps, config.balance, config.shares, config.end_share)
+        known_places = (known, steps, config.balance, config.shares)
         self._known = Places(*known_places) if known else None
         # What is rare is not known of episodes whose actions are not.
         self._others = Places(others, steps, 0.0, config.shares) if others else None

@@ -20,11 +20,9 @@ class Places:
         balance: How much likelier places with rare actions are: a step counts for the frequency of
             its action to the power of minus this.
         shares: How often each world is drawn, by its name; none for as often as there is of it.
-        end_share: Share of a world's rows that come to the end of an episode; 0: as often as there
-            are such places. A world without ends goes without.
 
     Raises:
-        WorldsimError: The shares are not one for each world of the tracks, or all is to be ends.
+        WorldsimError: The shares are not one for each world of the tracks.
     """
 
     def __init__(
@@ -33,7 +31,6 @@ class Places:
         steps: int,
         balance: float,
         shares: Mapping[str, float],
-        end_share: float = 0.0,
     ):
         worlds = sorted({track.world for track in tracks})
         if shares and (shares.keys() != set(worlds) or min(shares.values()) <= 0):
@@ -43,11 +40,7 @@ class Places:
             )
         self._tracks = tracks
         self._ends = np.cumsum([len(track.actions) - steps + 1 for track in tracks])
-        if not 0 <= end_share < 1:
-            raise WorldsimError(f"batch.end_share={end_share}: use 0 or more, below 1")
         weights = _rarity(tracks, steps, balance)
-        if end_share:
-            _raise_ends(tracks, weights, end_share)
         if shares:
             totals = dict.fromkeys(worlds, 0.0)
             for track, weight in zip(tracks, weights, strict=True):
@@ -79,15 +72,3 @@ def _rarity(tracks: list[Track], steps: int, balance: float) -> list[np.ndarray]
         sums = np.cumsum([0.0, *step])
         weights.append(sums[steps:] - sums[:-steps])
     return weights
-
-
-def _raise_ends(tracks: list[Track], weights: list[np.ndarray], share: float) -> None:
-    """Make the places from which a row comes to an end so likely, in each world that has any."""
-    for world in {track.world for track in tracks if track.ended}:
-        own = [k for k, track in enumerate(tracks) if track.world == world]
-        ends = [k for k in own if tracks[k].ended]
-        last = sum(float(weights[k][-1]) for k in ends)
-        others = sum(float(weights[k].sum()) for k in own) - last
-        if others > 0:
-            for k in ends:
-                weights[k][-1] *= share / (1 - share) * others / last

@@ -13,11 +13,11 @@ def dataset(tmp_path_factory):
 
 
 class Ending(SlidingDream):
-    """Ends in some places: where the plane's number is even."""
+    """Ends in some places, more likely than not in four steps: on planes of even numbers."""
 
     def step(self, actions):
         out = super().step(actions)
-        out.terminated = torch.tensor([place.plane % 2 == 0 for place in self.lanes])
+        out.end_chances = torch.tensor([0.3 * (p.plane % 2 == 0) for p in self.lanes])
         return out
 
 
@@ -82,7 +82,8 @@ class Oracle(SlidingDream):
 
     def step(self, actions):
         out, self.taken = super().step(actions), self.taken + 1
-        out.terminated = torch.tensor([self.taken == AHEAD and n in self.ends for n in self.names])
+        ends = [self.taken == AHEAD and name in self.ends for name in self.names]
+        out.end_chances = torch.tensor(ends).float()
         return out
 
 
@@ -105,6 +106,7 @@ def test_who_knows_the_ends_has_f1_1_and_who_never_says_so_has_0(tmp_path):
     assert right["ends"] == right["said"] == 6 and right["moments"] == 18
     assert (right["end"]["model"], right["end"]["precision"], right["end"]["recall"]) == (1, 1, 1)
     never = measure_rewards(Oracle(dataset, never=True), dataset, 18, context=4)
+    assert right["end"]["chance"] == 1 and right["end"]["otherwise"] == 0
     assert never["ends"] == 6 and never["said"] == 0
     assert (never["end"]["model"], never["end"]["recall"]) == (0, 0)
     assert never["end"]["precision"] is None
