@@ -111,7 +111,7 @@ def train(cfg: AgentTrainConfig) -> int:
     worlds = make_worlds(cfg, task)
     try:
         about = _about(cfg, task, worlds)
-        learner = _learner(cfg, worlds)
+        learner = make_learner(cfg, worlds)
         done = _resume(learner, out / STATE)
         learner.set_logger(configure(str(out), ["csv", "tensorboard"]))
         saver = Saver(cfg, about, done)
@@ -169,7 +169,8 @@ def _about(cfg: AgentTrainConfig, task: Task, worlds: VecEnv) -> About:
     return About(cfg.task, list(task.keys), cfg.stack, int(size), cfg.inside, model=model)
 
 
-def _learner(cfg: AgentTrainConfig, worlds: VecEnv) -> PPO:
+def make_learner(cfg: AgentTrainConfig, worlds: VecEnv) -> PPO:
+    """Return an untrained agent."""
     settings = {name: getattr(cfg.ppo, name) for name in cfg.ppo.__dataclass_fields__}
     return PPO("CnnPolicy", VecTransposeImage(worlds), seed=cfg.seed, device=cfg.device, **settings)
 

@@ -73,6 +73,9 @@ VERBS = {
     "agent eval": Verb(
         "agents.evaluate", "AgentEvalConfig", "evaluate", "measure agents in the real world"
     ),
+    "bench agents": Verb(
+        "agents.bench", "AgentBenchConfig", "bench", "measure how fast agents dream and learn"
+    ),
     "doctor": Verb("worldsim.doctor", "DoctorConfig", "doctor", "say what this machine can do"),
     "assets": Verb("worldsim.assets", "AssetsConfig", "main", "fetch the LPIPS weights, once"),
 }
