@@ -16,8 +16,9 @@ import gymnasium as gym
 import numpy as np
 from tqdm.auto import tqdm
 
+from agents.options import AgentTrainConfig, PPOConfig
 from agents.tasks import Task, find_task
-from agents.train import AgentTrainConfig, PPOConfig, make_learner, make_worlds
+from agents.train import make_learner, make_worlds
 from worldsim import provenance
 from worldsim.errors import WorldsimError
 
@@ -76,19 +77,21 @@ def bench(cfg: AgentBenchConfig) -> None:
 
 def time_dreams(cfg: AgentBenchConfig, task: Task) -> tuple[dict[str, float], str]:
     """Return frames a second over all worlds, by their number, and the digest of the model."""
-    rng, spent, steps, model = np.random.default_rng(cfg.seed), {}, {}, ""
+    rng, model = np.random.default_rng(cfg.seed), ""
+    spent, steps = dict.fromkeys(cfg.batches, 0.0), dict.fromkeys(cfg.batches, 0)
     turns = [count for _ in range(ROUNDS) for count in cfg.batches]
     for count in tqdm(turns, desc="dreams", unit="turn", leave=False):
         env = _dreams(cfg, task, count)
         env.reset(seed=cfg.seed)
         env.step(rng.integers(len(task.keys), size=count))
-        model = str(env.unwrapped.model_id)
+        world: Any = env.unwrapped
+        model = str(world.model_id)
         began, taken = time.perf_counter(), 0
         while not taken or time.perf_counter() - began < cfg.seconds / ROUNDS:
             env.step(rng.integers(len(task.keys), size=count))
             taken += 1
-        spent[count] = spent.get(count, 0.0) + time.perf_counter() - began
-        steps[count] = steps.get(count, 0) + taken
+        spent[count] += time.perf_counter() - began
+        steps[count] += taken
         env.close()
     return {str(count): count * steps[count] / spent[count] for count in cfg.batches}, model
 

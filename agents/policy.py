@@ -36,6 +36,8 @@ class About:
         inside: Where it learnt: "dream" or "real".
         steps: Steps it learnt from.
         model: Digest of the dream's weights; "" for the real world.
+        real_frames: Steps of the real world that went into it; of an agent of a dream, those of
+            the data its dreams begin in, which its model may have learnt more than.
     """
 
     task: str
@@ -45,6 +47,7 @@ class About:
     inside: str
     steps: int = 0
     model: str = ""
+    real_frames: int = 0
 
 
 def make_policy(about: About, rate: float = 0.0) -> ActorCriticPolicy:

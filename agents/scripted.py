@@ -64,7 +64,8 @@ class RandomActions:
 class RandomHold:
     """Holds keys for a while as a person does: mostly forward, with turns and side steps.
 
-    A world without a word "forward" gets bursts of its actions, each as likely.
+    A world without a word "forward" gets bursts of its actions, each as likely; so do actions that
+    are given.
     """
 
     BURSTS = {
@@ -79,11 +80,14 @@ class RandomHold:
         "stay": (0.03, 2, 6),
     }  # words: (how often, fewest steps, most steps)
 
-    def __init__(self, world: Vocabulary, seed: int = 0) -> None:
-        """Take the world's words and the seed of all choices."""
+    def __init__(
+        self, world: Vocabulary, seed: int = 0, actions: Sequence[int] | None = None
+    ) -> None:
+        """Take the world's words, the seed of all choices and what to choose from, if not all."""
         bursts = {word: burst for word, burst in self.BURSTS.items() if word in world.actions}
-        if "forward" not in bursts:
-            bursts = dict.fromkeys(world.actions, (1.0, 4, 16))
+        if "forward" not in bursts or actions is not None:
+            offered = range(len(world.actions)) if actions is None else actions
+            bursts = dict.fromkeys([world.actions[k] for k in offered], (1.0, 4, 16))
         self._actions = [world.action_index(word) for word in bursts]
         self._spans = [(low, high) for _, low, high in bursts.values()]
         weights = np.array([weight for weight, _, _ in bursts.values()])

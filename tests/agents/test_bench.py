@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from agents.bench import AgentBenchConfig, bench
+from agents.options import PPOConfig
 from agents.tasks import TASKS
-from agents.train import PPOConfig
 from tests.agents.toy import TASK
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.errors import WorldsimError

@@ -36,6 +36,13 @@ def test_held_keys_go_mostly_forward_and_turn_both_ways_in_bursts() -> None:
     assert changes < 400
 
 
+def test_held_actions_that_are_given_are_all_held_and_no_other() -> None:
+    given = [FAKE_SPEC.action_index(words) for words in ("stay", "strafe left", "strafe right")]
+    actions = act(RandomHold(FAKE_SPEC, 0, given), 400)
+    assert set(actions) == {"stay", "strafe left", "strafe right"}
+    assert sum(a != b for a, b in zip(actions, actions[1:], strict=False)) < 100
+
+
 def test_a_script_is_words_or_keys_and_then_nothing() -> None:
     expected = ["forward"] * 2 + ["turn left"] + ["forward strafe left"] * 2 + ["stay"] * 2
     assert act(Script("forward*2 turn left*1 w+q*2", FAKE_SPEC), 7) == expected

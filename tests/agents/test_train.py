@@ -8,9 +8,11 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
+from agents.callbacks import STATE
 from agents.evaluate import AgentEvalConfig, evaluate
+from agents.options import AgentTrainConfig, BothConfig, PPOConfig
 from agents.tasks import TASKS
-from agents.train import STATE, AgentTrainConfig, PPOConfig, train
+from agents.train import train
 from tests.agents.toy import KEYS, TASK, Colours
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.errors import WorldsimError
@@ -59,7 +61,8 @@ def test_a_run_leaves_an_agent_its_state_and_a_log_without_pickles(trained):
     assert {"agent", STATE, "progress.csv", "real.csv"} <= names
     assert any(name.startswith("events.out") for name in names)
     about = json.loads((trained / "agent" / "agent.json").read_text())
-    assert about["keys"] == list(KEYS) and about["steps"] == 3072 and about["inside"] == "real"
+    assert about["keys"] == list(KEYS) and about["inside"] == "real"
+    assert about["steps"] == about["real_frames"] == 3072
     assert torch.load(trained / STATE, weights_only=True)["steps"] == 3072
 
 
@@ -109,9 +112,10 @@ def test_a_policy_that_diverges_says_so_and_the_agent_of_before_stays(tmp_path, 
     ("changes", "message"),
     [
         ({"task": "toys"}, "unknown task 'toys'"),
-        ({"inside": "sleep"}, "in=sleep: use dream or real"),
+        ({"inside": "sleep"}, "in=sleep: use dream, real, both"),
         ({"steps": 0}, "steps=0: use 1 or more"),
         ({"num_envs": 0}, "num_envs=0"),
+        ({"both": BothConfig(rounds=0)}, "both.rounds=0, both.real_steps=2500: use 1 or more"),
     ],
 )
 def test_options_that_make_no_sense_are_named(tmp_path, changes, message):

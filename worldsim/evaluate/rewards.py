@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ def measure_rewards(
         for lane, clip in enumerate(clips[: len(part)]):
             for k, out in enumerate(outs):
                 pays.append([float(out.rewards[lane]), clip.rewards[k]])
-            lives = np.prod([1 - float(out.end_chances[lane]) for out in outs])
+            lives = math.prod(1 - float(out.end_chances[lane]) for out in outs)
             ends.append([1 - lives, clip.ends])
     varied = (np.std(pays, axis=0) > 0).all()
     chances, true = np.array(ends)[:, 0], np.array(ends)[:, 1] > 0

@@ -1,0 +1,102 @@
+"""What goes on beside learning: progress, saving, measuring in the real simulator."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm.auto import tqdm
+
+from agents.options import AgentTrainConfig
+from agents.play import make_real, play, summarize
+from agents.policy import About, PolicyAgent, save_policy
+from agents.tasks import Task
+
+STATE = "training.pt"
+
+
+def now(about: About, steps: int) -> About:
+    """Return what an agent is after so many steps; in the real world all of them are real."""
+    real = steps if about.inside == "real" else about.real_frames
+    return replace(about, steps=steps, real_frames=real)
+
+
+class Saver(BaseCallback):
+    """Shows progress and saves the run now and then."""
+
+    def __init__(self, cfg: AgentTrainConfig, about: About, done: int) -> None:
+        super().__init__()
+        self.cfg, self.about, self.next = cfg, about, done + cfg.save_every
+        self.bar = tqdm(total=cfg.steps, initial=done, desc=cfg.inside, unit="step")
+
+    def _on_step(self) -> bool:
+        self.bar.update(self.training_env.num_envs)
+        if self.num_timesteps >= self.next:
+            self.next += self.cfg.save_every
+            self.save()
+        return True
+
+    def _on_rollout_end(self) -> None:
+        returns = [float(info["r"]) for info in self.model.ep_info_buffer or ()]
+        if returns:
+            self.bar.set_postfix({"return": f"{sum(returns) / len(returns):.2f}"}, refresh=False)
+
+    def _on_training_end(self) -> None:
+        self.bar.close()
+
+    def save(self) -> None:
+        """Write the agent and what is needed to go on."""
+        out = Path(self.cfg.out)
+        policy: Any = self.model.policy
+        save_policy(out / "agent", policy, now(self.about, self.model.num_timesteps))
+        state = {
+            "policy": policy.state_dict(),
+            "optimizer": policy.optimizer.state_dict(),
+            "steps": self.model.num_timesteps,
+        }
+        partial = out / f"{STATE}.tmp"
+        torch.save(state, partial)
+        partial.replace(out / STATE)
+
+
+class Judge(BaseCallback):
+    """Measures the agent in the real simulator, in held-out places."""
+
+    def __init__(self, cfg: AgentTrainConfig, task: Task, about: About) -> None:
+        super().__init__()
+        self.cfg, self.task, self.about, self.last = cfg, task, about, -1
+
+    def _on_rollout_end(self) -> None:
+        every = self.cfg.eval_every
+        if every and self.num_timesteps // every > self.last:
+            self.last = self.num_timesteps // every
+            self._measure()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _measure(self) -> None:
+        env = make_real(self.task, "heldout")
+        try:
+            world: Any = env.unwrapped
+            actions = [world.spec_world.action_index(words) for words in self.about.keys]
+            policy: Any = self.model.policy
+            agent = PolicyAgent(policy, self.about, actions, seed=self.cfg.seed)
+            found = summarize(play(env, agent, range(self.cfg.eval_episodes), desc="real world"))
+        finally:
+            env.close()
+        self.logger.record("real/return", found["mean"])
+        self.logger.dump(self.num_timesteps)
+        path = Path(self.cfg.out) / "real.csv"
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            if new:
+                rows.writerow(["steps", "real_frames", "mean", "low", "high", "episodes"])
+            real = now(self.about, self.num_timesteps).real_frames
+            numbers = (found[name] for name in ("mean", "low", "high", "episodes"))
+            rows.writerow([self.num_timesteps, real, *numbers])

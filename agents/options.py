@@ -1,0 +1,126 @@
+"""What can be told to an agent that is to learn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from worldsim.errors import WorldsimError
+from worldsim.objective import ObjectiveConfig
+from worldsim.train.batches import BatchConfig
+from worldsim.train.program import TrainConfig
+from worldsim.train.world_stage import WorldStageConfig
+
+PLACES = ("dream", "real", "both")
+
+
+@dataclass
+class PPOConfig:
+    """How PPO learns (Schulman et al. 2017); the names are stable-baselines3's.
+
+    Attributes:
+        learning_rate: Of Adam.
+        n_steps: Steps of each world between updates.
+        batch_size: Of an update.
+        n_epochs: Times that what was lived is gone over.
+        gamma: What the next step is worth.
+        gae_lambda: Of the advantage.
+        clip_range: How far an update may go.
+        ent_coef: Weight of staying undecided.
+        vf_coef: Weight of the value's error.
+        max_grad_norm: Largest norm of the gradient.
+    """
+
+    learning_rate: float = 3e-4
+    n_steps: int = 64
+    batch_size: int = 256
+    n_epochs: int = 4
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    ent_coef: float = 0.01
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+
+
+def _world_update() -> TrainConfig:
+    """Return how a model goes on learning: as `recipe=nano`, of play alone, minutes not hours."""
+    return TrainConfig(
+        batch=BatchConfig(rows=14, window=10, balance=0.7, pure_share=0.5, dream_from=1),
+        objective=ObjectiveConfig(critic_weight=0.03),
+        stage=WorldStageConfig(rate=5e-4, cooldown=0.9, budget=5.0),
+    )
+
+
+@dataclass
+class BothConfig:
+    """How an agent lives in both worlds by turns (Sutton 1991, "Dyna").
+
+    Attributes:
+        rounds: Of: act in the real world, let the model learn from all that was lived, learn in its
+            dream.
+        real_steps: Acted in each round; the first is at random.
+        world: How the model learns in a round, as for `worldsim train`; ``data``, ``out``, ``seed``
+            and ``init_from`` are filled in, ``stage.budget`` is its minutes.
+    """
+
+    rounds: int = 4
+    real_steps: int = 2500
+    world: TrainConfig = field(default_factory=_world_update)
+
+
+@dataclass
+class AgentTrainConfig:
+    """Options of `worldsim agent train`.
+
+    Attributes:
+        task: What to learn: doom/take_cover, doom/my_way_home, doom/health_gathering, carracing.
+        inside: Where: dream, real, or both in turns; ``in=`` for short.
+        out: Folder of the run; an interrupted run continues there.
+        steps: Steps to learn from, in all worlds together.
+        num_envs: Worlds side by side.
+        stack: Newest frames that the agent sees.
+        checkpoint: Folder of the model that dreams; empty: the bundled one.
+        data: Dataset whose moments dreams begin in; empty: the checkpoint's clips.
+        horizon: Steps after which a dream is cut off and the value of what follows is guessed.
+        eval_every: Steps between measurements in the real simulator; 0: none.
+        eval_episodes: Of each measurement, in held-out places.
+        save_every: Steps between checkpoints of the run.
+        ppo: How it learns.
+        both: How real and dreamed life take turns.
+        device: Of the policy, such as cpu or cuda.
+        seed: Of everything random.
+    """
+
+    task: str = MISSING
+    inside: str = "dream"
+    out: str = "runs/agent"
+    steps: int = 200_000
+    num_envs: int = 16
+    stack: int = 3
+    checkpoint: str = ""
+    data: str = ""
+    horizon: int = 32
+    eval_every: int = 50_000
+    eval_episodes: int = 10
+    save_every: int = 10_000
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    both: BothConfig = field(default_factory=BothConfig)
+    device: str = "cpu"
+    seed: int = 0
+
+
+def check(cfg: AgentTrainConfig) -> None:
+    """Refuse what makes no sense."""
+    if cfg.inside not in PLACES:
+        raise WorldsimError(f"in={cfg.inside}: use {', '.join(PLACES)}")
+    for name in ("steps", "num_envs", "stack", "horizon", "save_every", "eval_episodes"):
+        if getattr(cfg, name) < 1:
+            raise WorldsimError(f"{name}={getattr(cfg, name)}: use 1 or more")
+    if cfg.both.rounds < 1 or cfg.both.real_steps < 1:
+        raise WorldsimError(
+            f"both.rounds={cfg.both.rounds}, both.real_steps={cfg.both.real_steps}: use 1 or more"
+        )
+    if cfg.ppo.n_steps * cfg.num_envs < 2:
+        raise WorldsimError("ppo.n_steps x num_envs is 1: PPO wants 2 steps or more")
