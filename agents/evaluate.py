@@ -6,6 +6,7 @@ between the two is written down: an agent that only knows how to please the drea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 from omegaconf import MISSING
 
+from agents.follow import Follow
 from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
 from agents.policy import PolicyAgent
@@ -22,8 +24,10 @@ from agents.scripted import RandomActions, Stay
 from agents.tasks import Task, find_task
 from worldsim import provenance
 from worldsim.errors import WorldsimError
+from worldsim.reader import Reader
 
 PLACES = ("real", "dream")
+FOLLOW = "follow:"
 
 
 @dataclass
@@ -32,8 +36,9 @@ class AgentEvalConfig:
 
     Attributes:
         task: What is played.
-        agents: Who plays, with commas: ``random``, ``stay``, the folder of a trained agent, or
-            ``cem`` and ``mppi``, which plan for reward in the dream.
+        agents: Who plays, with commas: ``random``, ``stay``, the folder of a trained agent, ``cem``
+            and ``mppi``, which plan for reward in the dream, or ``follow:`` and an instruction,
+            which the model itself follows.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
         places: Where: real, dream.
@@ -109,6 +114,9 @@ def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent
         return RandomActions(world, cfg.seed, actions)
     if name == "stay":
         return Stay(actions[0])
+    if name.startswith(FOLLOW):
+        reader = Reader.from_pretrained(cfg.checkpoint or None)
+        return Follow(reader, name.removeprefix(FOLLOW).strip(), world.name, list(task.keys))
     if name in METHODS:
         dream = gym.make_vec(
             task.dream,
@@ -163,7 +171,7 @@ def _cell(row: dict[str, Any] | None) -> str:
 
 
 def _label(name: str) -> str:
-    return name.strip("/").replace("/", "_")
+    return re.sub(r"[^\w.-]+", "_", name.strip("/"))
 
 
 def _write(

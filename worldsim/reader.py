@@ -49,6 +49,7 @@ class Reader:
         self.network = torch.nn.Module.to(checkpoint.network, device, torch.float32).eval()
         self.codec = torch.nn.Module.to(checkpoint.codec, device, torch.float32).eval()
         self.size: int = self.codec.config.image_size
+        self.window = checkpoint.rollout.window  # frames that it was trained to see in a row
         # Frames stand as in training, where what is asked about has no more noise than history.
         self._config = RolloutConfig(
             window=max(checkpoint.rollout.window, 2 * PARTS_SIDE),
@@ -99,11 +100,18 @@ class Reader:
         spec, found = self._spec(world), list[str]()
         for pairs in _parts(_pairs(befores, afters)):
             logits = self._see(pairs, [[self.tokenizer.mark(INFER)]])
-            found += self._choose(spec, logits, self.tokenizer.mark(END))
+            found += self._choose(spec.actions, logits, self.tokenizer.mark(END))
         return found
 
     @torch.inference_mode()
-    def act(self, instruction: str, frames: Frames, actions: Sequence[str], world: str) -> str:
+    def act(
+        self,
+        instruction: str,
+        frames: Frames,
+        actions: Sequence[str],
+        world: str,
+        among: Sequence[str] | None = None,
+    ) -> str:
         """Return the likeliest next action of a world for an instruction.
 
         Args:
@@ -111,13 +119,15 @@ class Reader:
             frames: What was seen up to now, K of them.
             actions: The K - 1 actions between them, in words.
             world: Whose actions there are to choose from.
+            among: Those of them that may be taken; None for all.
         """
         spec, words = self._spec(world), self.tokenizer.encode_sentence(instruction)
+        offered = [spec.action_text(spec.action_index(a)) for a in among or spec.actions]
         if len(actions) != len(frames) - 1:
             raise WorldsimError(f"{len(frames)} frames have {len(frames) - 1} actions between them")
         done = [self.tokenizer.encode(spec.action_text(spec.action_index(a))) for a in actions]
         logits = self._see([list(frames)], [[]], done, words)
-        return self._choose(spec, logits, self.tokenizer.frame)[0]
+        return self._choose(offered, logits, self.tokenizer.frame)[0]
 
     @torch.inference_mode()
     def depth(self, frames: Frames) -> np.ndarray:
@@ -205,15 +215,12 @@ class Reader:
         self._places = self._places + 1
         return logits
 
-    def _choose(self, spec: WorldSpec, logits: Tensor, end: int) -> list[str]:
+    def _choose(self, actions: Sequence[str], logits: Tensor, end: int) -> list[str]:
         """Return for each lane the action likeliest to be said, with what comes after it."""
         chances = torch.stack(
-            [
-                self._likelihood(logits, [*self.tokenizer.encode(words), end])
-                for words in spec.actions
-            ]
+            [self._likelihood(logits, [*self.tokenizer.encode(words), end]) for words in actions]
         )
-        return [spec.actions[k] for k in chances.argmax(dim=0).tolist()]
+        return [actions[k] for k in chances.argmax(dim=0).tolist()]
 
     def _likelihood(self, logits: Tensor, ids: list[int]) -> Tensor:
         """Return the logarithm of the chance that exactly these tokens follow, ``(B,)``."""
