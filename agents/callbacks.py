@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ def now(about: About, steps: int) -> About:
 class Saver(BaseCallback):
     """Shows progress and saves the run now and then."""
 
-    def __init__(self, cfg: AgentTrainConfig, about: About, done: int) -> None:
+    def __init__(self, cfg: AgentTrainConfig, about: About, done: int, judge: Judge) -> None:
         super().__init__()
         self.cfg, self.about, self.next = cfg, about, done + cfg.save_every
+        self.judge, self.began = judge, time.monotonic()
         self.bar = tqdm(total=cfg.steps, initial=done, desc=cfg.inside, unit="step")
 
     def _on_step(self) -> bool:
@@ -52,11 +54,15 @@ class Saver(BaseCallback):
         """Write the agent and what is needed to go on."""
         out = Path(self.cfg.out)
         policy: Any = self.model.policy
-        save_policy(out / "agent", policy, now(self.about, self.model.num_timesteps))
+        spent = time.monotonic() - self.began - self.judge.seconds
+        about = now(self.about, self.model.num_timesteps)
+        about = replace(about, seconds=about.seconds + spent)
+        save_policy(out / "agent", policy, about)
         state = {
             "policy": policy.state_dict(),
             "optimizer": policy.optimizer.state_dict(),
-            "steps": self.model.num_timesteps,
+            "steps": about.steps,
+            "seconds": about.seconds,
         }
         partial = out / f"{STATE}.tmp"
         torch.save(state, partial)
@@ -68,18 +74,23 @@ class Judge(BaseCallback):
 
     def __init__(self, cfg: AgentTrainConfig, task: Task, about: About) -> None:
         super().__init__()
-        self.cfg, self.task, self.about, self.last = cfg, task, about, -1
+        self.cfg, self.task, self.about = cfg, task, about
+        self.measured, self.seconds = -cfg.eval_every, 0.0
 
     def _on_rollout_end(self) -> None:
         every = self.cfg.eval_every
-        if every and self.num_timesteps // every > self.last:
-            self.last = self.num_timesteps // every
+        if every and self.num_timesteps // every > self.measured // every:
+            self._measure()
+
+    def _on_training_end(self) -> None:
+        if self.cfg.eval_every and self.num_timesteps > self.measured:
             self._measure()
 
     def _on_step(self) -> bool:
         return True
 
     def _measure(self) -> None:
+        began, self.measured = time.monotonic(), self.num_timesteps
         env = make_real(self.task, "heldout")
         try:
             world: Any = env.unwrapped
@@ -100,3 +111,4 @@ class Judge(BaseCallback):
             real = now(self.about, self.num_timesteps).real_frames
             numbers = (found[name] for name in ("mean", "low", "high", "episodes"))
             rows.writerow([self.num_timesteps, real, *numbers])
+        self.seconds += time.monotonic() - began

@@ -7,7 +7,7 @@ between the two is written down: an agent that only knows how to please the drea
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from agents.follow import Follow
 from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
 from agents.policy import PolicyAgent
+from agents.report import draw_learning, table
 from agents.scripted import RandomActions, Stay
 from agents.tasks import Task, find_task
 from worldsim import provenance
@@ -87,12 +88,14 @@ def evaluate(cfg: AgentEvalConfig) -> None:
                 seeds = range(cfg.seed, cfg.seed + cfg.episodes)
                 played = play(env, agent, seeds, desc=f"{name}, {place}", keep=True)
                 found[name][place] = summarize(played, cfg.seed)
+                found[name] |= _history(agent)
                 film(films / f"{_label(name)}_{place}.mp4", played, world.spec_world)
                 _write(out, cfg, task, found, about)
         finally:
             env.close()
+    drawn = draw_learning(out.with_suffix(".png"), found, task)
     print(table(found, task))
-    print(f"wrote {out}, {out.with_suffix('.md')} and films in {films}")
+    print(f"wrote {out}, {out.with_suffix('.md')}{drawn} and films in {films}")
 
 
 def make_env(cfg: AgentEvalConfig, task: Task, place: str) -> gym.Env[Any, Any]:
@@ -148,30 +151,13 @@ def film(path: Path, played: list[Played], world: Any) -> None:
     )
 
 
-def table(found: dict[str, Any], task: Task) -> str:
-    """Return the numbers as a table in Markdown."""
-    places = list(dict.fromkeys(place for row in found.values() for place in row))
-    solved = "" if task.solved is None else f"; {task.solved:g} counts as solved"
-    lines = [
-        f"Return: {task.goal}{solved}. Mean and 95 % interval.",
-        "",
-        f"| agent | {' | '.join(places)} |",
-        f"|---|{'---|' * len(places)}",
-    ]
-    for name, row in found.items():
-        cells = [_cell(row.get(place)) for place in places]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    return f"{row['mean']:.1f} ({row['low']:.1f} to {row['high']:.1f}), {row['episodes']} episodes"
-
-
 def _label(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name.strip("/"))
+
+
+def _history(agent: Agent) -> dict[str, Any]:
+    """Return what an agent learnt from, where it did."""
+    return {"learnt": asdict(agent.about)} if isinstance(agent, PolicyAgent) else {}
 
 
 def _write(

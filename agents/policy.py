@@ -38,6 +38,7 @@ class About:
         model: Digest of the dream's weights; "" for the real world.
         real_frames: Steps of the real world that went into it; of an agent of a dream, those of
             the data its dreams begin in, which its model may have learnt more than.
+        seconds: It took to learn, measuring left out.
     """
 
     task: str
@@ -48,6 +49,7 @@ class About:
     steps: int = 0
     model: str = ""
     real_frames: int = 0
+    seconds: float = 0.0
 
 
 def make_policy(about: About, rate: float = 0.0) -> ActorCriticPolicy:

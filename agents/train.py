@@ -50,13 +50,15 @@ def learn(cfg: AgentTrainConfig) -> int:
     try:
         about = _about(cfg, task, worlds)
         learner = make_learner(cfg, worlds)
-        done = _resume(learner, out / STATE)
+        done, seconds = _resume(learner, out / STATE)
+        about = replace(about, seconds=seconds)
         learner.set_logger(configure(str(out), ["csv", "tensorboard"]))
-        saver = Saver(cfg, about, done)
+        judge = Judge(cfg, task, about)
+        saver = Saver(cfg, about, done, judge)
         try:
             learner.learn(
                 max(0, cfg.steps - done),
-                CallbackList([saver, Judge(cfg, task, about)]),
+                CallbackList([saver, judge]),
                 reset_num_timesteps=done == 0,
             )
         except KeyboardInterrupt:
@@ -114,19 +116,22 @@ def make_learner(cfg: AgentTrainConfig, worlds: VecEnv) -> PPO:
     return PPO("CnnPolicy", VecTransposeImage(worlds), seed=cfg.seed, device=cfg.device, **settings)
 
 
-def _resume(learner: PPO, path: Path) -> int:
-    """Take up a run where it was saved; return its steps. Which worlds come next is new luck."""
+def _resume(learner: PPO, path: Path) -> tuple[int, float]:
+    """Take up a run where it was saved; return its steps and seconds.
+
+    Which worlds come next is new luck.
+    """
     if not path.exists():
-        return 0
+        return 0, 0.0
     try:
         state = torch.load(path, weights_only=True, map_location=learner.device)
         learner.policy.load_state_dict(state["policy"])
         learner.policy.optimizer.load_state_dict(state["optimizer"])
-        learner.num_timesteps = int(state["steps"])
+        learner.num_timesteps, seconds = int(state["steps"]), float(state["seconds"])
     except Exception as error:  # whatever a damaged file makes of torch
         raise WorldsimError(
             f"{path} is damaged ({' '.join(str(error).split())[:120]}): delete it to begin anew, "
             "or give another out="
         ) from error
     print(f"going on from step {learner.num_timesteps}")
-    return learner.num_timesteps
+    return learner.num_timesteps, seconds

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from agents.report import draw_learning, read_curve, table
+from tests.agents.toy import TASK
+from worldsim.errors import WorldsimError
+
+
+def measured(mean, steps, episodes=10):
+    return {"mean": mean, "low": mean - 1, "high": mean + 1, "episodes": episodes, "steps": steps}
+
+
+LEARNT = {"inside": "dream", "steps": 20_000, "real_frames": 4000, "seconds": 300.0}
+
+
+def write_curve(folder, *rows):
+    folder.mkdir(parents=True)
+    lines = ["steps,real_frames,mean,low,high,episodes", *rows]
+    (folder / "real.csv").write_text("\n".join(lines) + "\n")
+    return str(folder / "agent")
+
+
+def test_a_table_says_what_was_got_where_and_from_how_much():
+    found = {
+        "random": {"real": measured(5.0, 100), "dream": measured(2.0, 40)},
+        "run/agent": {"real": measured(8.0, 100), "dream": measured(8.0, 50), "learnt": LEARNT},
+    }
+    said = table(found, replace(TASK, solved=9.0))
+    assert "right answers; 9 counts as solved" in said
+    assert "| agent | real | dream | gap a step | learnt in |" in said
+    assert (
+        "| random | 5.0 (4.0 to 6.0), 10 episodes | 2.0 (1.0 to 3.0), 10 episodes | +0 % |" in said
+    )
+    assert "| +100 % | dream | 20,000 | 4,000 | 5 |" in said, "it pleases the dream alone"
+
+
+def test_one_place_has_no_gap():
+    assert "gap" not in table({"stay": {"real": measured(1.0, 9)}}, TASK)
+
+
+def test_curves_of_trained_agents_are_drawn_beside_what_others_got(tmp_path):
+    agent = write_curve(tmp_path / "run", "0,100,1,0,2,5", "200,100,4,3,5,5")
+    found = {agent: {"real": measured(4.0, 50)}, "random": {"real": measured(1.0, 50)}}
+    said = draw_learning(tmp_path / "a.png", found, TASK)
+    assert said == f", {tmp_path / 'a.png'}" and (tmp_path / "a.png").stat().st_size > 5000
+    assert [row["mean"] for row in read_curve(tmp_path / "run" / "real.csv")] == [1, 4]
+
+
+def test_without_a_curve_nothing_is_drawn(tmp_path):
+    assert draw_learning(tmp_path / "a.png", {"random": {"real": measured(1.0, 5)}}, TASK) == ""
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("row", ["0,100,one,0,2,5", "0,100"])
+def test_a_damaged_curve_is_named(tmp_path, row):
+    agent = write_curve(tmp_path / "run", row)
+    with pytest.raises(WorldsimError, match="real.csv is damaged"):
+        draw_learning(tmp_path / "a.png", {agent: {}}, TASK)
