@@ -29,7 +29,7 @@ def table(found: Found, task: Task) -> str:
     lines = [f"Return: {task.goal}{solved}. Mean and 95 % interval.", ""]
     lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for name, row in found.items():
-        cells = [name, *(_cell(row.get(place)) for place in places)]
+        cells = [name, *(_cell(row.get(place), task) for place in places)]
         cells += [_gap(row)] if len(places) == 2 else []
         lines.append(f"| {' | '.join([*cells, *_learnt(row.get('learnt'))])} |")
     return "\n".join(lines)
@@ -77,10 +77,13 @@ def read_curve(path: Path) -> list[dict[str, float]]:
         raise WorldsimError(f"{path} is damaged ({error}): delete it, or measure again") from error
 
 
-def _cell(row: Mapping[str, Any] | None) -> str:
+def _cell(row: Mapping[str, Any] | None, task: Task) -> str:
     if row is None:
         return ""
-    return f"{row['mean']:.1f} ({row['low']:.1f} to {row['high']:.1f}), {row['episodes']} episodes"
+    digits = 2 if task.success else 1
+    mean, low, high = (f"{row[name]:.{digits}f}" for name in ("mean", "low", "high"))
+    success = f", success {row['ended']:.0%}" if task.success else ""
+    return f"{mean} ({low} to {high}){success}, {row['episodes']} episodes"
 
 
 def _gap(row: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ class Task:
         goal: What a return is, in words.
         solved: Return from which on the task counts as solved; None where nobody says.
         scale: What rewards are multiplied with while an agent learns.
+        success: Whether an episode that the world ends was a success; None where that says nothing.
     """
 
     real: str
@@ -29,6 +30,7 @@ class Task:
     goal: str
     solved: float | None = None
     scale: float = 1.0
+    success: bool | None = None
 
 
 TASKS = {
@@ -45,6 +47,7 @@ TASKS = {
         "envs:worldsim/DreamDoomMyWayHome-v0",
         TURNS,
         "1 for the armour, less .0001 a tic",
+        success=True,
     ),
     "doom/health_gathering": Task(
         "envs:worldsim/DoomHealthGathering-v0",
@@ -53,6 +56,20 @@ TASKS = {
         "tics alive, less 100 at death",
         scale=0.02,
     ),
+    **{
+        f"rooms/{name.lower()}": Task(
+            f"envs:worldsim/Rooms{name}-v0",
+            f"envs:worldsim/DreamRooms{name}-v0",
+            TURNS,
+            f"1 for the duck, which ends it, and for every thing picked up on the way, {where}",
+            success=True,
+        )
+        for name, where in (
+            ("Duck", "beginning in the duck's room"),
+            ("Four", "in four furnished rooms"),
+            ("Maze", "in a maze"),
+        )
+    },
     "carracing": Task(
         "envs:worldsim/CarRacing-v0",
         "envs:worldsim/DreamCarRacing-v0",

@@ -42,7 +42,8 @@ ROOMS = WorldSpec(
         for name, said in WALL_WORDS.items()
     },
 )
-PLACES = ("maze", "furnished", "mixed")
+PLACES = ("maze", "furnished", "four", "mixed")
+AHEAD_DEGREES = 30  # the duck is at most so far from straight on where one begins near it
 
 
 class RoomsEnv(gym.Env[np.ndarray, np.int64]):
@@ -55,7 +56,8 @@ class RoomsEnv(gym.Env[np.ndarray, np.int64]):
     Args:
         split: "train" or "heldout"; their places are disjoint, and some pairs of kind and colour
             (`envs.rooms_map.HELDOUT_PAIRS`) are found in held-out places only.
-        places: "maze", "furnished", or "mixed": as they come.
+        places: "maze", "furnished", "four" (furnished ones, two by two), or "mixed": any.
+        near: Begin in the room of the duck, looking towards it.
         image_size: Side of the square picture in pixels, 16 to 256.
         max_steps: Steps after which an episode is truncated.
         render_mode: None or "rgb_array".
@@ -71,6 +73,7 @@ class RoomsEnv(gym.Env[np.ndarray, np.int64]):
         self,
         split: str = "train",
         places: str = "mixed",
+        near: bool = False,
         image_size: int = 64,
         max_steps: int = 512,
         render_mode: str | None = None,
@@ -82,7 +85,7 @@ class RoomsEnv(gym.Env[np.ndarray, np.int64]):
         self.image_size = whole("image_size", image_size, 16, 256)
         self.max_steps = whole("max_steps", max_steps, 1, 1 << 31)
         self._make_engine = _import_engine()
-        self.split, self.places, self.render_mode = split, places, render_mode
+        self.split, self.places, self.near, self.render_mode = split, places, near, render_mode
         self.spec_world = ROOMS
         shape = (image_size, image_size, 3)
         self.observation_space = spaces.Box(0, 255, shape, np.uint8)
@@ -145,17 +148,30 @@ class RoomsEnv(gym.Env[np.ndarray, np.int64]):
         first, last = SEEDS[self.split]
         while True:
             layout = make_layout(int(self.np_random.integers(first, last + 1)))
-            if self.places == "mixed" or layout.furnished == (self.places == "furnished"):
+            if self._fits(layout):
                 return layout
+
+    def _fits(self, layout: Layout) -> bool:
+        if self.places == "mixed" or not layout.furnished:
+            return self.places in ("mixed", "maze")
+        two_by_two = (layout.columns, layout.rows) == (2, 2)
+        return self.places == "furnished" or (self.places == "four" and two_by_two)
 
     def _stand(self, layout: Layout, cell: Any) -> tuple[float, float, float]:
         """Return where an episode starts: near the middle of a cell, clear of its things."""
         cells = layout.cells
         chosen = int(self.np_random.integers(len(cells)))
+        duck = next(thing for thing in layout.things if thing.kind is DUCK)
         if cell is not None:
             chosen = whole("cell", cell, 0, len(cells) - 1)
+        elif self.near:
+            apart = [np.hypot(duck.x - x, duck.y - y) for x, y in map(layout.centre, cells)]
+            chosen = int(np.argmin(apart))
         x, y = layout.centre(cells[chosen])
         yaw = float(self.np_random.integers(360))
+        if self.near and cell is None:
+            aside = self.np_random.uniform(-AHEAD_DEGREES, AHEAD_DEGREES)
+            yaw = (np.degrees(np.arctan2(duck.y - y, duck.x - x)) + aside) % 360.0
         sway = 0.1 * layout.cell_size
         for _ in range(20):
             dx, dy = self.np_random.uniform(-sway, sway, 2)

@@ -35,6 +35,11 @@ def test_a_table_says_what_was_got_where_and_from_how_much():
     assert "| +100 % | dream | 20,000 | 4,000 | 5 |" in said, "it pleases the dream alone"
 
 
+def test_where_an_end_is_a_success_its_share_is_said():
+    found = {"stay": {"real": measured(0.25, 90) | {"ended": 0.25}}}
+    assert "0.25 (-0.75 to 1.25), success 25%, 10" in table(found, replace(TASK, success=True))
+
+
 def test_one_place_has_no_gap():
     assert "gap" not in table({"stay": {"real": measured(1.0, 9)}}, TASK)
 

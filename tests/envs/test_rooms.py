@@ -226,3 +226,42 @@ def test_a_wrong_option_is_named_and_the_walk_goes_on(env, options, says):
     with pytest.raises(WorldsimError, match="action 27 is out of range"):
         env.step(27)
     assert env.step(0)[0].shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_the_room_of_the_duck_is_where_one_looks_at_it(split):
+    env = gym.make("worldsim/RoomsDuck-v0", split=split)
+    for seed in range(3):
+        _, info = env.reset(seed=seed)
+        x, y, yaw = info["pose"]
+        duck = next(t for t in env.get_wrapper_attr("layout").things if t.kind is DUCK)
+        aside = (np.degrees(np.arctan2(duck.y - y, duck.x - x)) - yaw + 180) % 360 - 180
+        assert np.hypot(duck.x - x, duck.y - y) < 6 and abs(aside) < 60
+    env.close()
+
+
+def test_a_duck_that_is_walked_up_to_ends_the_task_with_a_reward():
+    env = gym.make("worldsim/RoomsDuck-v0")
+    _, info = env.reset(seed=1)
+    duck = next(t for t in env.get_wrapper_attr("layout").things if t.kind is DUCK)
+    total, ended, cut = 0.0, False, False
+    while not (ended or cut):
+        x, y, yaw = info["pose"]
+        aside = (np.degrees(np.arctan2(duck.y - y, duck.x - x)) - yaw + 180) % 360 - 180
+        side = "turn left" if aside > 0 else "turn right"
+        words = "forward" if abs(aside) < 4 else f"forward {side}" if abs(aside) < 20 else side
+        _, reward, ended, cut, info = env.step(ROOMS.action_index(words))
+        total += reward
+    assert ended and total >= 1
+    env.close()
+
+
+@pytest.mark.parametrize(("name", "shape"), [("Four", (2, 2)), ("Maze", None)])
+def test_four_rooms_are_four_and_a_maze_is_a_maze(name, shape):
+    env = gym.make(f"worldsim/Rooms{name}-v0", split="heldout")
+    for seed in range(3):
+        env.reset(seed=seed)
+        layout = env.get_wrapper_attr("layout")
+        assert layout.seed >= SEEDS["heldout"][0] and layout.furnished == bool(shape)
+        assert not shape or (layout.columns, layout.rows) == shape
+    env.close()
