@@ -14,7 +14,10 @@ from itertools import takewhile
 from typing import NamedTuple
 
 OWN_PACKAGES = ("worldsim", "envs", "agents", "viewer")
-EXTRAS = {"stable_baselines3": "agents"}  # libraries that some programs want, and their extra
+EXTRAS = {
+    "stable_baselines3": "agents",
+    "minari": "minari",
+}  # libraries that some programs want, and their extra
 
 
 class Verb(NamedTuple):
@@ -76,6 +79,7 @@ VERBS = {
     "bench agents": Verb(
         "agents.bench", "AgentBenchConfig", "bench", "measure how fast agents dream and learn"
     ),
+    "export": Verb("agents.export", "ExportConfig", "export", "export episodes to Minari"),
     "doctor": Verb("worldsim.doctor", "DoctorConfig", "doctor", "say what this machine can do"),
     "assets": Verb("worldsim.assets", "AssetsConfig", "main", "fetch the LPIPS weights, once"),
 }
