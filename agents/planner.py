@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from agents.scores import Score, by_reward
 from worldsim.errors import WorldsimError
 
 METHODS = ("cem", "mppi")
@@ -43,40 +44,6 @@ class PlannerConfig:
     temperature: float = 0.5
     keep: float = 0.2
     context: int = 10
-
-
-class Score(Protocol):
-    """Says how good ways are."""
-
-    def __call__(self, frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
-        """Return one number a way, more being better.
-
-        Args:
-            frames: uint8 ``(N, H, W, 3)``, the last of each way.
-            rewards: ``(T, N)``, 0 after an end.
-            alive: bool ``(T, N)``: whether there was no end yet.
-        """
-
-
-def by_reward(frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
-    """Score a way by what it pays."""
-    return rewards.sum(axis=0)
-
-
-@dataclass
-class ByPicture:
-    """Scores a way by how near its last frame is to a picture, in mean absolute difference."""
-
-    goal: np.ndarray  # uint8 (H, W, 3)
-
-    def __call__(self, frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
-        """Return minus the distance."""
-        if self.goal.shape != frames.shape[1:]:
-            raise WorldsimError(
-                f"the goal is a picture of {self.goal.shape}, the dream shows {frames.shape[1:]}: "
-                "resize it"
-            )
-        return -np.abs(frames.astype(np.float32) - self.goal).mean(axis=(1, 2, 3)) / 255
 
 
 class Planner:
@@ -127,8 +94,27 @@ class Planner:
         self._done.append(self._action)
         return self._action
 
+    def plan(self, frames: Sequence[np.ndarray], done: Sequence[int]) -> np.ndarray:
+        """Return a whole way, the world's numbers ``(horizon,)``.
+
+        Args:
+            frames: What was seen up to now, the newest last.
+            done: The actions between them, one less.
+        """
+        self.reset()
+        self._frames.extend(frames)
+        self._done.extend(done)
+        held = self.actions[self._search().argmax(axis=1)]
+        return np.repeat(held, self.config.repeat)[: self.config.horizon]
+
     def _plan(self) -> int:
         """Search, and return which action to hold; the rest of the way is where to begin next."""
+        chances = self._search()
+        self._chances = np.concatenate([chances[1:], self._uniform()[:1]])
+        return int(chances[0].argmax())
+
+    def _search(self) -> np.ndarray:
+        """Return how good each action is at each hold of the way, ``(K, actions)``."""
         config, chances = self.config, self._chances
         for _ in range(config.rounds):
             ways = self._draw(chances)  # (N, K)
@@ -136,8 +122,7 @@ class Planner:
             taken = ways[:, :, None] == np.arange(len(self.actions))
             found = (weights[:, None, None] * taken).sum(axis=0)  # (K, actions)
             chances = config.keep * chances + (1 - config.keep) * found
-        self._chances = np.concatenate([chances[1:], self._uniform()[:1]])
-        return int(chances[0].argmax())
+        return chances
 
     def _draw(self, chances: np.ndarray) -> np.ndarray:
         luck = self._random.random((self.dream.num_envs, len(chances), 1))

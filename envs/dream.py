@@ -72,7 +72,7 @@ class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
         if wanted is not None:
             self.restore(wanted)
             return self._seen(), {"start": "snapshot", "prompt": None}
-        info = self._core.reset(0, self.np_random, options or {})
+        (info,) = self._core.reset([0], [self.np_random], options or {})
         self._begun = True
         return self._seen(), info
 

@@ -75,20 +75,27 @@ class DreamCore:
         self._said: list[str | None] = [None] * lanes  # sentences not heard yet
         self._led = [0] * lanes  # steps for which a sentence still leads
 
-    def reset(self, lane: int, random: np.random.Generator, options: Mapping[str, Any]) -> Info:
-        """Begin one lane anew; a wrong option changes nothing.
+    def reset(
+        self,
+        lanes: Sequence[int],
+        random: Sequence[np.random.Generator],
+        options: Mapping[str, Any],
+    ) -> list[Info]:
+        """Begin some lanes anew, each with its own luck; a wrong option changes nothing.
 
         Returns:
-            ``start``, the name of the clip, and ``prompt``.
+            For each ``start``, the name of the clip, and ``prompt``.
         """
         self.snapshot_wanted(options)
-        start, prompt = self._start(random, options), options.get("prompt")
+        starts, prompt = [self._start(luck, options) for luck in random], options.get("prompt")
         if prompt is not None:
             self._check_sentence(prompt)
-        seed = int(random.integers(1 << 62))
-        self.frames[lane] = self.simulator.reset([start], [prompt], [seed], [lane])[0].numpy()
-        self._said[lane], self._led[lane] = None, 0
-        return {"start": start.name, "prompt": prompt}
+        seeds = [int(luck.integers(1 << 62)) for luck in random]
+        prompts = [prompt] * len(starts)
+        self.frames[list(lanes)] = self.simulator.reset(starts, prompts, seeds, lanes).numpy()
+        for lane in lanes:
+            self._said[lane], self._led[lane] = None, 0
+        return [{"start": start.name, "prompt": prompt} for start in starts]
 
     def step(self, actions: Sequence[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Take one action in every lane; 0 leaves the lead to a sentence said before.

@@ -171,12 +171,9 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
                 self._random[lane] = seeding.np_random(seed[lane])[0]
 
     def _begin(self, lanes: list[int], options: Info) -> list[Info]:
-        infos = []
-        for lane in lanes:
-            generator = self._random[lane]
-            assert generator is not None
-            infos.append(self._core.reset(lane, generator, options))
-            self._steps[lane] = 0
+        random = [generator for lane in lanes if (generator := self._random[lane]) is not None]
+        infos = self._core.reset(lanes, random, options)
+        self._steps[lanes] = 0
         return infos
 
     def _collect(self, infos: Iterable[tuple[int, Info]]) -> Info:

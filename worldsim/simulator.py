@@ -135,19 +135,14 @@ class Simulator:
         for start in starts:
             self._check_start(start)
         ids = [[] if p is None else self.tokenizer.encode_sentence(p) for p in prompts]
-        for lane, start, prompt, seed in zip(chosen, starts, ids, seeds, strict=True):
-            index = torch.tensor([lane], device=self.device)
+        every = torch.tensor(chosen, device=self.device)
+        self._rollout.forget(every)
+        for lane, index, prompt, seed in zip(chosen, every, ids, seeds, strict=True):
             self._noise[lane].manual_seed(int(seed))
             self._said[lane] = []
-            self._rollout.forget(index)
             if prompt:
-                self._rollout.read_prompt(index, prompt)
-            latents = self._encode(torch.as_tensor(start.frames))
-            for k in range(len(latents)):
-                if k:
-                    words = self.tokenizer.encode(start.actions[k - 1])
-                    self._rollout.read_step(index, [words])
-                self._rollout.commit(index, latents[k : k + 1])
+                self._rollout.read_prompt(index[None], prompt)
+        self._show(every, starts)
         return torch.stack([torch.as_tensor(s.frames[-1]) for s in starts])
 
     @torch.inference_mode()
@@ -251,6 +246,18 @@ class Simulator:
         return one_step_flow_loss(
             self.network, self.tokenizer, self.config, latents, actions, generator
         )
+
+    def _show(self, lanes: Tensor, starts: Sequence[Start]) -> None:
+        """Take clips in, side by side; longer ones go on alone."""
+        lengths = [len(start.frames) for start in starts]
+        frames = torch.cat([torch.as_tensor(start.frames) for start in starts])
+        latents = self._encode(frames).split(lengths)
+        for k in range(max(lengths)):
+            here = [i for i, length in enumerate(lengths) if k < length]
+            if k:
+                words = [self.tokenizer.encode(starts[i].actions[k - 1]) for i in here]
+                self._rollout.read_step(lanes[here], words)
+            self._rollout.commit(lanes[here], torch.stack([latents[i][k] for i in here]))
 
     def _draw_noise(self) -> Tensor:
         """Draw a frame of noise in every lane, (B, c, h, w)."""

@@ -5,7 +5,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 import envs  # noqa: F401
-from agents.planner import ByPicture, Planner, PlannerConfig, by_reward
+from agents.planner import Planner, PlannerConfig
+from agents.scores import ByPicture, by_reward
 from tests.worldsim.tiny import SPEC, make_checkpoint
 from worldsim.errors import WorldsimError
 
@@ -65,6 +66,18 @@ def test_it_goes_where_it_pays(method):
 def test_it_goes_to_the_place_of_a_picture(goal):
     planner = make(ByPicture(view(goal)), horizon=12, rounds=4)
     assert abs(drive(planner, 32, 24) - goal) <= 2
+
+
+def test_a_whole_way_leads_to_where_it_is_best():
+    def near(frames, rewards, alive):
+        return np.array([-abs(next(k for k in range(LENGTH) if np.array_equal(view(k), f)) - 38)
+                         for f in frames])  # fmt: skip
+
+    planner = make(near, horizon=8, rounds=4)
+    way = planner.plan([view(31), view(32)], [RIGHT])
+    assert way.shape == (8,) and set(way.tolist()) <= {STAY, LEFT, RIGHT}
+    assert abs(32 + (way == RIGHT).sum() - (way == LEFT).sum() - 38) <= 2
+    assert planner.dream.resets[-1] == (2, [RIGHT])
 
 
 def test_it_stays_away_from_an_end():
