@@ -94,6 +94,11 @@ class Planner:
         self._done.append(self._action)
         return self._action
 
+    def remember(self, frames: Sequence[np.ndarray], done: Sequence[int]) -> None:
+        """Take in what was seen and done before; the next frame comes with `act`."""
+        self._frames.extend(frames)
+        self._done.extend(int(action) for action in done)
+
     def plan(self, frames: Sequence[np.ndarray], done: Sequence[int]) -> np.ndarray:
         """Return a whole way, the world's numbers ``(horizon,)``.
 
@@ -102,8 +107,7 @@ class Planner:
             done: The actions between them, one less.
         """
         self.reset()
-        self._frames.extend(frames)
-        self._done.extend(done)
+        self.remember(frames, done)
         held = self.actions[self._search().argmax(axis=1)]
         return np.repeat(held, self.config.repeat)[: self.config.horizon]
 

@@ -76,6 +76,9 @@ VERBS = {
     "agent eval": Verb(
         "agents.evaluate", "AgentEvalConfig", "evaluate", "measure agents in the real world"
     ),
+    "agent navigate": Verb(
+        "agents.navigate", "NavigateConfig", "navigate", "plan ways to pictures and take them"
+    ),
     "bench agents": Verb(
         "agents.bench", "AgentBenchConfig", "bench", "measure how fast agents dream and learn"
     ),
