@@ -79,6 +79,7 @@ VERBS = {
     "agent navigate": Verb(
         "agents.navigate", "NavigateConfig", "navigate", "plan ways to pictures and take them"
     ),
+    "agent clone": Verb("agents.clone", "CloneConfig", "clone", "an agent out of recorded play"),
     "bench agents": Verb(
         "agents.bench", "AgentBenchConfig", "bench", "measure how fast agents dream and learn"
     ),
