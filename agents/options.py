@@ -84,6 +84,7 @@ class AgentTrainConfig:
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         data: Dataset whose moments dreams begin in; empty: the checkpoint's clips.
         horizon: Steps after which a dream is cut off and the value of what follows is guessed.
+        cut_lost: Cut off dreams, too, whose pictures look like none that dreams begin with.
         eval_every: Steps between measurements in the real simulator; 0: none.
         eval_episodes: Of each measurement, in held-out places.
         save_every: Steps between checkpoints of the run.
@@ -102,6 +103,7 @@ class AgentTrainConfig:
     checkpoint: str = ""
     data: str = ""
     horizon: int = 32
+    cut_lost: bool = True
     eval_every: int = 50_000
     eval_episodes: int = 10
     save_every: int = 10_000

@@ -87,6 +87,7 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
             checkpoint=cfg.checkpoint or None,
             dataset=cfg.data or None,
             max_episode_steps=cfg.horizon,
+            cut_lost=cfg.cut_lost,
         )
         world: Any = env.unwrapped
     else:

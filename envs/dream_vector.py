@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.dream_core import RENDER_MODES, DreamCore, DreamExtras, Info
+from envs.lost import Known
 from worldsim.errors import WorldsimError
 
 
@@ -36,6 +37,7 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         render_mode: ``"rgb_array"`` or None.
         place: As in `DreamEnv`.
         dataset: As in `DreamEnv`.
+        cut_lost: Truncate dreams whose pictures look like none that dreams begin with.
 
     Raises:
         WorldsimError: As in `DreamEnv`.
@@ -56,6 +58,7 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         render_mode: str | None = None,
         place: str = "",
         dataset: str | Path | None = None,
+        cut_lost: bool = False,
     ):
         self.autoreset_mode = _offered(autoreset_mode, output)
         self._core = DreamCore(
@@ -68,6 +71,9 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
             "autoreset_mode": self.autoreset_mode,
         }
         self.num_envs, self.output, self.render_mode = num_envs, output, render_mode
+        # Of each clip the last frame: neighbours look alike.
+        ends = [start.frames[-1] for start in self._core.starts] if cut_lost else []
+        self._known = Known(np.stack(ends)) if ends else None
         self.limit = max_episode_steps if max_episode_steps and max_episode_steps > 0 else None
         self.single_observation_space = self._core.observation_space
         self.single_action_space = self._core.action_space
@@ -109,6 +115,8 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         truncated = np.zeros(self.num_envs, bool)
         if self.limit:
             truncated = (self._steps >= self.limit) & ~terminated
+        if self._known:
+            truncated |= self._known.lost(self._core.frames) & ~terminated
         infos: list[Info] = [{"action_text": word} for word in words]
         done = np.flatnonzero(terminated | truncated).tolist()
         if done and self.autoreset_mode is AutoresetMode.SAME_STEP:
