@@ -80,6 +80,7 @@ VERBS = {
         "agents.navigate", "NavigateConfig", "navigate", "plan ways to pictures and take them"
     ),
     "agent clone": Verb("agents.clone", "CloneConfig", "clone", "an agent out of recorded play"),
+    "agent talk": Verb("agents.language", "TalkConfig", "talk", "let a language model walk"),
     "bench agents": Verb(
         "agents.bench", "AgentBenchConfig", "bench", "measure how fast agents dream and learn"
     ),
