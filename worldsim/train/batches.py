@@ -224,9 +224,10 @@ class Batches:
 
     def sample_latents(self, num: int) -> torch.Tensor:
         """Return the latents of `num` windows, ``(num, window, c, h, w)``."""
-        rng = np.random.default_rng(self.seed)
-        windows = [self._window(*self._place(rng)) for _ in range(num)]
-        return torch.from_numpy(np.stack([window.latents for window in windows]))
+        rng, steps = np.random.default_rng(self.seed), self.config.window - 1
+        places = [self._place(rng) for _ in range(num)]
+        whole = [(track, min(first, len(track.actions) - steps)) for track, first in places]
+        return torch.from_numpy(np.stack([self._window(*place).latents for place in whole]))
 
     def with_noise(
         self, rows: Rows, rng: np.random.Generator, depth: np.ndarray, lane: np.ndarray
@@ -281,7 +282,7 @@ class Batches:
     def _counted(self, track: Track, first: int, rng: np.random.Generator) -> list[list[int]]:
         """Return the sentences of a window, each with the number of steps that it goes on."""
         said: list[list[int]] = []
-        for at in range(first, first + self.config.window - 1):
+        for at in range(first, min(first + self.config.window - 1, len(track.actions))):
             if said and track.stretch[at] == track.stretch[at - 1]:
                 said.append(said[-1])
             elif track.sentences[at] and track.lasts(at) > 1:
@@ -292,4 +293,6 @@ class Batches:
         return said
 
     def _window(self, track: Track, first: int) -> Window:
-        return track.window(self.latents, first, self.config.window - 1)
+        """Cut a window, a shorter one where the episode ends."""
+        steps = min(self.config.window - 1, len(track.actions) - first)
+        return track.window(self.latents, first, steps)

@@ -12,7 +12,10 @@ from worldsim.train.latents import Track
 
 
 class Places:
-    """Draws a track and its frame from which `steps` steps go on.
+    """Draws a track and its frame from which `steps` steps go on, or fewer up to an end.
+
+    An end that stood only where rows end would be shown a row's length too seldom, and always as
+    the last thing of all.
 
     Args:
         tracks: Each with as many steps, at least.
@@ -39,8 +42,8 @@ class Places:
                 f"data: {', '.join(worlds)}"
             )
         self._tracks = tracks
-        self._ends = np.cumsum([len(track.actions) - steps + 1 for track in tracks])
         weights = _rarity(tracks, steps, balance)
+        self._ends = np.cumsum([len(weight) for weight in weights])
         if shares:
             totals = dict.fromkeys(worlds, 0.0)
             for track, weight in zip(tracks, weights, strict=True):
@@ -60,7 +63,7 @@ class Places:
 
 
 def _rarity(tracks: list[Track], steps: int, balance: float) -> list[np.ndarray]:
-    """Weigh every place of every track by the actions that follow."""
+    """Weigh every place of every track by the actions that follow, on average."""
     counts: dict[str, Counter[tuple[int, ...]]] = {}
     for track in tracks:
         counts.setdefault(track.world, Counter()).update(map(tuple, track.actions))
@@ -70,5 +73,7 @@ def _rarity(tracks: list[Track], steps: int, balance: float) -> list[np.ndarray]
         total = seen.total()
         step = [(seen[tuple(a)] / total) ** -balance for a in track.actions]
         sums = np.cumsum([0.0, *step])
-        weights.append(sums[steps:] - sums[:-steps])
+        first = np.arange(len(step) if track.ended else len(step) - steps + 1)
+        after = np.minimum(first + steps, len(step))
+        weights.append((sums[after] - sums[first]) * steps / (after - first))
     return weights

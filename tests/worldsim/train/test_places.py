@@ -8,8 +8,9 @@ from worldsim.train.places import Places
 STEPS = 4
 
 
-def make_track(start, length, world="a", action=0):
-    return Track(start, [[action]] * length, [[]] * length, [0] * length, [0] * (length + 1), world)
+def make_track(start, length, world="a", action=0, ended=False):
+    answers = [0] * (length + 1)
+    return Track(start, [[action]] * length, [[]] * length, [0] * length, answers, world, ended)
 
 
 @pytest.fixture
@@ -25,6 +26,13 @@ def draw(places, draws=4000):
 def test_every_place_with_enough_steps_after_it_is_drawn_and_no_other(tracks):
     drawn = {(track.start, first) for track, first in draw(Places(tracks, STEPS, 0.0, {}))}
     assert drawn == {(t.start, k) for t in tracks for k in range(len(t.actions) - STEPS + 1)}
+
+
+def test_an_end_is_come_to_after_one_step_as_often_as_after_many():
+    track = make_track(0, 20, ended=True)
+    firsts = [first for _, first in draw(Places([track], STEPS, 0.7, {}))]
+    assert set(firsts) == set(range(20))
+    assert np.bincount(firsts).min() > 0.7 * np.bincount(firsts).max()
 
 
 def test_worlds_are_drawn_as_often_as_their_shares_say(tracks):
