@@ -191,19 +191,22 @@ class WorldObjective(nn.Module):
 
         Word by word, 64 of depth would drown two of an action; answer by answer it is nearly lost.
         """
-        history, past, said, attend = self._seen(batch)
-        logits, *_ = self.network(
-            batch.text_ids, batch.text_time, batch.text_index, history, past, said,
-            batch.history_levels, batch.frame_time, attend, num_history=history.shape[1],
-        )  # fmt: skip
         wrong = F.cross_entropy(
-            logits.float().flatten(0, 1), batch.text_targets.flatten(),
+            self.read(batch).float().flatten(0, 1), batch.text_targets.flatten(),
             ignore_index=IGNORE, reduction="none",
         )  # fmt: skip
         learnt = ((batch.text_targets != IGNORE) & (batch.text_branch > 0)).flatten()
         names = torch.stack([batch.text_doc.flatten(), batch.text_branch.flatten()])[:, learnt]
         of, words = names.unique(dim=1, return_inverse=True, return_counts=True)[1:]
         return (wrong[learnt] / words[of].sqrt()).sum() / words.sqrt().sum().clamp(min=1)
+
+    def read(self, batch: Batch) -> Tensor:
+        """Return logits ``(B, L, vocab)``; frames are only looked at, none is drawn."""
+        history, past, said, attend = self._seen(batch)
+        return self.network(
+            batch.text_ids, batch.text_time, batch.text_index, history, past, said,
+            batch.history_levels, batch.frame_time, attend, num_history=history.shape[1],
+        )[0]  # fmt: skip
 
     def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and moved pictures."""

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.worldsim.tiny import make_checkpoint
+from worldsim.train.batches import BatchConfig, Batches
+from worldsim.train.ends import describe, fit_ends, regress
+from worldsim.train.latents import Track
+
+
+def make_batches(checkpoint, ended):
+    """Play in which a bright frame is the end of every episode."""
+    tokenizer, (c, h, w) = checkpoint.tokenizer, checkpoint.codec.latent_shape
+    usual, end = tokenizer.reward_id(0.0), tokenizer.reward_id(0.0, True)
+    tracks, latents = [], []
+    for start in range(0, 160, 16):
+        latents.append(np.random.default_rng(start).normal(0, 0.3, (16, c, h, w)))
+        latents[-1][-1] += 4.0 * ended
+        answers = [usual] * 15 + [end if ended else usual]
+        words = [tokenizer.encode("forward")] * 15
+        tracks.append(Track(start, words, [[]] * 15, [0] * 15, answers, "doom", ended))
+    config = BatchConfig(rows=4, window=6, text_length=40, dream_from=1, dream_every=2,
+                         dream_lanes=2, dream_depth=4)  # fmt: skip
+    return Batches(np.concatenate(latents).astype(np.float16), tracks, tokenizer, config, seed=0)
+
+
+@pytest.fixture
+def checkpoint():
+    return make_checkpoint(painter_width=0)
+
+
+def test_only_the_words_for_ends_change_and_doing_it_twice_changes_nothing(checkpoint):
+    before = {name: value.clone() for name, value in checkpoint.network.state_dict().items()}
+    batches = make_batches(checkpoint, ended=True)
+    fitted = fit_ends(checkpoint, batches, rows=120)
+    assert fitted and fitted.ends >= 8 and fitted.now < 0.8 * fitted.blind
+    after = checkpoint.network.state_dict()
+    ids = torch.tensor(checkpoint.tokenizer.answer_ids).view(2, -1)
+    others = torch.ones(len(checkpoint.tokenizer), dtype=torch.bool)
+    others[ids[1]] = False
+    for name, value in after.items():
+        if name != "text_out.weight":
+            assert torch.equal(value, before[name]), name
+    words = after["text_out.weight"].clone()
+    assert torch.equal(words[others], before["text_out.weight"][others])
+    apart = words[ids[1]] - words[ids[0]]
+    assert torch.allclose(apart, apart[:1].expand_as(apart), atol=1e-5), "one direction for all"
+    assert fit_ends(checkpoint, batches, rows=120) == fitted
+    assert torch.equal(checkpoint.network.text_out.weight, words)
+    assert "better than by chance" in describe(fitted)
+
+
+def test_without_ends_nothing_changes(checkpoint):
+    before = checkpoint.network.text_out.weight.clone()
+    assert fit_ends(checkpoint, make_batches(checkpoint, ended=False), rows=40) is None
+    assert torch.equal(checkpoint.network.text_out.weight, before)
+    assert "no dream will end" in describe(None)
+
+
+def test_odds_are_right_on_average_and_higher_where_ends_are():
+    known = torch.randn(4000, 6, generator=torch.Generator().manual_seed(0))
+    known[:, 0] = 1.0
+    chance = torch.sigmoid(known @ torch.tensor([-4.0, 2.0, 0, 0, 0, 0]))
+    ended = torch.bernoulli(chance, generator=torch.Generator().manual_seed(1))
+    said = torch.sigmoid(known @ regress(known, ended))
+    assert float(said.mean()) == pytest.approx(float(ended.mean()), rel=0.05)
+    assert float(said[ended > 0].mean()) > 3 * float(said[ended == 0].mean())
