@@ -21,6 +21,7 @@ from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
 from agents.policy import PolicyAgent
 from agents.report import draw_learning, table
+from agents.scores import ByAnswer, Score, by_reward, find_thing
 from agents.scripted import RandomActions, Stay
 from agents.tasks import Task, find_task
 from worldsim import provenance
@@ -38,8 +39,9 @@ class AgentEvalConfig:
     Attributes:
         task: What is played.
         agents: Who plays, with commas: ``random``, ``stay``, the folder of a trained agent, ``cem``
-            and ``mppi``, which plan for reward in the dream, or ``follow:`` and an instruction,
-            which the model itself follows.
+            and ``mppi``, which plan for reward in the dream, or ``cem:walk to the red box``, to
+            get near what the model says it sees; or ``follow:`` and an instruction, which the model
+            itself follows.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
         places: Where: real, dream.
@@ -120,7 +122,12 @@ def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent
     if name.startswith(FOLLOW):
         reader = Reader.from_pretrained(cfg.checkpoint or None)
         return Follow(reader, name.removeprefix(FOLLOW).strip(), world.name, list(task.keys))
-    if name in METHODS:
+    method, _, sentence = name.partition(":")
+    if method in METHODS:
+        score: Score = by_reward
+        if sentence:
+            thing = find_thing(sentence, world.things)
+            score = ByAnswer(Reader.from_pretrained(cfg.checkpoint or None), thing)
         dream = gym.make_vec(
             task.dream,
             num_envs=cfg.ways,
@@ -129,7 +136,7 @@ def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent
             max_episode_steps=-1,
             autoreset_mode="Disabled",
         )
-        return Planner(dream, actions, config=replace(cfg.planner, method=name), seed=cfg.seed)
+        return Planner(dream, actions, score, replace(cfg.planner, method=method), cfg.seed)
     agent = PolicyAgent.load(name, world, cfg.greedy, cfg.seed)
     if agent.about.task != cfg.task:
         raise WorldsimError(f"{name} was trained on {agent.about.task}, not on {cfg.task}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +14,16 @@ from torch import Tensor
 
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS, as_images
+
+UNSEEN = -50.0
+METRES = re.compile(r"(\d+) metres?$")
+
+
+class Asked(Protocol):
+    """The part of `worldsim.reader.Reader` that is asked."""
+
+    def ask(self, frames: Any, questions: Sequence[str]) -> list[str]:
+        """Answer a question about each frame."""
 
 
 class Score(Protocol):
@@ -64,6 +76,46 @@ class ByLook:
     def _wanted(self) -> list[Tensor]:
         with torch.inference_mode():
             return self.lpips.features(as_images(self.goal[None]))
+
+
+@dataclass
+class ByAnswer:
+    """Scores a way by what the model itself answers about its last frame: how far a thing is.
+
+    Args:
+        reader: Answers.
+        thing: Such as "red box".
+    """
+
+    reader: Asked
+    thing: str
+
+    def __call__(self, frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
+        """Return minus metres, one less where it is not straight ahead; `UNSEEN` out of sight."""
+        far, where = (
+            self.reader.ask(list(frames), [f"{words} the {self.thing}"] * len(frames))
+            for words in ("how far is", "where is")
+        )
+        scores = [
+            -float(found[1]) - (side != "ahead") if (found := METRES.match(said)) else UNSEEN
+            for said, side in zip(far, where, strict=True)
+        ]
+        return np.array(scores)
+
+
+def find_thing(sentence: str, things: Sequence[str]) -> str:
+    """Return the thing that a sentence names, the longest of those known.
+
+    Raises:
+        WorldsimError: It names none.
+    """
+    named = [thing for thing in things if re.search(rf"\b{re.escape(thing)}\b", sentence.lower())]
+    if not named:
+        raise WorldsimError(
+            f"'{sentence}' names nothing that there is in this world: name one of "
+            f"{', '.join(things) or '(it has no things)'}"
+        )
+    return max(named, key=len)
 
 
 def _check_size(goal: np.ndarray, frames: np.ndarray) -> None:

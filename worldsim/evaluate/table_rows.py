@@ -2,7 +2,8 @@
 
 A cell is a text with gaps such as ``{video/4/model/lpips:3}``: the way to a number within what was
 measured of a world, and how to write it. A number with digits behind the point loses the zero
-before it; ``%`` makes hundredths, and ``?`` asks for a number without writing it.
+before it; ``%`` makes hundredths, ``%2`` with two digits, and ``?`` asks for a number without
+writing it.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def number(value: Any, form: str | None) -> str:
         return UNKNOWN
     if form is None:
         return str(value)
-    if form == "%":
-        return f"{100 * value:.0f}"
+    if form.startswith("%"):
+        return f"{100 * value:.{form[1:] or 0}f}"
     text = f"{value:z.{form}f}"
     return re.sub(r"^(-?)0\.", r"\1.", text)
 
@@ -190,6 +191,10 @@ ROWS = (
             "F1 {rewards/end/model:2} ({rewards/end/always:2}); {rewards/correlation:2}",
             "{rewards/steps:?}none ended; {rewards/correlation:2}",
         ),
+    ),
+    Row(
+        "chance given to an end within 4 steps, where one came (where none did)",
+        ("{rewards/end/chance:%2} ({rewards/end/otherwise:%2}) %",),
     ),
     Row(
         "actions named between frames (most frequent)",
