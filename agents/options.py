@@ -50,6 +50,7 @@ def _world_update() -> TrainConfig:
         batch=BatchConfig(rows=14, window=10, balance=0.7, pure_share=0.5, dream_from=1),
         objective=ObjectiveConfig(critic_weight=0.03),
         stage=WorldStageConfig(rate=5e-4, cooldown=0.9, budget=5.0),
+        end_rows=1000,
     )
 
 

@@ -72,7 +72,7 @@ class TrainConfig:
     init_from: str = ""
     num_steps: int = 1
     num_starts: int = 24
-    end_rows: int = 3000
+    end_rows: int = 0
     codec_options: dict[str, float] = field(default_factory=dict)
     codec_stage: CodecConfig = field(default_factory=CodecConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

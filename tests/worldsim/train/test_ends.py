@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.worldsim.tiny import make_checkpoint
+from tests.worldsim.train.runs import make_config, write_data
 from worldsim.train.batches import BatchConfig, Batches
 from worldsim.train.ends import describe, fit_ends, regress
 from worldsim.train.latents import Track
+from worldsim.train.program import train
 
 
 def make_batches(checkpoint, ended):
@@ -65,3 +68,15 @@ def test_odds_are_right_on_average_and_higher_where_ends_are():
     said = torch.sigmoid(known @ regress(known, ended))
     assert float(said.mean()) == pytest.approx(float(ended.mean()), rel=0.05)
     assert float(said[ended > 0].mean()) > 3 * float(said[ended == 0].mean())
+
+
+def test_a_finished_run_fits_them_and_its_other_weights_stay(tmp_path, capsys):
+    config = make_config(write_data(tmp_path / "data"), tmp_path / "run")
+    train(config)
+    before = load_file(tmp_path / "run/model/transformer/diffusion_pytorch_model.safetensors")
+    config.end_rows = 600
+    train(config)
+    assert "ends: " in capsys.readouterr().out
+    after = load_file(tmp_path / "run/model/transformer/diffusion_pytorch_model.safetensors")
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert changed == ["text_out.weight"]
