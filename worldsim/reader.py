@@ -207,12 +207,20 @@ class Reader:
             self._rollout.commit(self._lanes, self.codec.encode(pixels))
         lengths = torch.tensor([len(ids) for ids in asked], device=self.network.device)
         self._places = place + lengths
-        return self._rollout.ask(self._lanes, asked, place)
+        return self._sayable(self._rollout.ask(self._lanes, asked, place))
 
     def _go_on(self, tokens: Tensor) -> Tensor:
         """Let one more token be said ``(B,)``; return the logits of the next, ``(B, vocab)``."""
         logits = self._rollout.go_on(self._lanes, tokens, self._places)
         self._places = self._places + 1
+        return self._sayable(logits)
+
+    def _sayable(self, logits: Tensor) -> Tensor:
+        """Rule out what is only ever said of a step, ``(..., vocab)``: rewards and ends.
+
+        Their words are fitted where the world answers (`train.ends`), and mean nothing elsewhere.
+        """
+        logits[..., self.tokenizer.answer_ids] = -torch.inf
         return logits
 
     def _choose(self, actions: Sequence[str], logits: Tensor, end: int) -> list[str]:
@@ -224,7 +232,7 @@ class Reader:
 
     def _likelihood(self, logits: Tensor, ids: list[int]) -> Tensor:
         """Return the logarithm of the chance that exactly these tokens follow, ``(B,)``."""
-        after = self._rollout.weigh(self._lanes, ids[:-1], self._places)
+        after = self._sayable(self._rollout.weigh(self._lanes, ids[:-1], self._places))
         chances = torch.cat([logits[:, None], after], dim=1).log_softmax(dim=-1)  # (B, L, vocab)
         return chances[:, torch.arange(len(ids)), ids].sum(dim=1)
 

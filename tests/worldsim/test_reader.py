@@ -67,7 +67,8 @@ def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames, pla
         got = [reader._see(both, [asked, [*asked, *said]], place=place)[0]]
         weighed = reader._rollout.weigh(reader._lanes, said, reader._places)[0]
         got += [reader._go_on(torch.tensor([token, said[0]]))[0] for token in said]
-    wanted = wanted[first : first + len(got)]
+    wanted = reader._sayable(wanted[first : first + len(got)].detach().clone())
+    weighed = reader._sayable(weighed.clone())
     torch.testing.assert_close(torch.stack(got), wanted, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(weighed, torch.stack(got[1:]), rtol=1e-3, atol=1e-4)
 
@@ -188,3 +189,22 @@ def test_a_checkpoint_that_never_learnt_to_answer_says_so():
     checkpoint.tokenizer = without_marks(checkpoint.tokenizer)
     with pytest.raises(WorldsimError, match="knows no <end>.*before frames could be asked"):
         Reader(checkpoint)
+
+
+def test_words_about_rewards_and_ends_are_never_said_and_change_no_answer():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+
+    def answers(loud):
+        checkpoint = make_checkpoint()
+        ids = checkpoint.tokenizer.answer_ids
+        with torch.no_grad():
+            checkpoint.network.text_out.weight[ids] *= loud
+        reader = Reader(checkpoint)
+        return (
+            reader.describe(pictures),
+            reader.ask(pictures, ["what is ahead"] * 3),
+            reader.infer_action(pictures[:2], pictures[1:], "doom"),
+            reader.act("turn left", pictures, ["forward", "stay"], "doom"),
+        )
+
+    assert answers(1.0) == answers(50.0)
