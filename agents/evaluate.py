@@ -16,7 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 from omegaconf import MISSING
 
-from agents.follow import Follow
+from agents.native import Follow
 from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
 from agents.policy import PolicyAgent

@@ -20,7 +20,6 @@ import torch
 from tqdm.auto import tqdm
 
 from envs.sentences import SentenceActions
-from viewer.worlds import find_env_id
 from worldsim import provenance
 from worldsim.errors import WorldsimError
 from worldsim.reader import Reader
@@ -101,7 +100,10 @@ def talk(cfg: TalkConfig) -> None:
     reader = Reader.from_pretrained(cfg.checkpoint or None)
     options: dict[str, Any] = {} if cfg.real else {"checkpoint": cfg.checkpoint or None}
     try:
-        env = gym.make(f"envs:{find_env_id(cfg.world, cfg.real)}", max_episode_steps=-1, **options)
+        name = f"{'' if cfg.real else 'Dream'}{cfg.world.title()}"
+        env = gym.make(f"envs:worldsim/{name}-v0", max_episode_steps=-1, **options)
+    except gym.error.NameNotFound as error:
+        raise WorldsimError(f"unknown world '{cfg.world}': use doom or rooms") from error
     except ImportError as error:
         raise WorldsimError(str(error)) from error
     world = SentenceActions(env, cfg.steps)

@@ -15,15 +15,30 @@ OURS = {"worldsim", "envs", "agents", "viewer"}
 NEVER = {
     "worldsim": {"gymnasium", "pygame", "envs", "agents", "viewer", "vizdoom"},
     "envs": {"agents", "viewer", "pygame"},
-    "agents": {"envs", "viewer"},
+    "agents": {"viewer"},
     "viewer": {"torch", "diffusers"},
 }
 # Package -> the parts of worldsim it may import; None is all of them.
 PARTS = {"worldsim": None, "envs": None, "agents": {"data"}, "viewer": {"data"}}
 # What is no more than words, errors and files may be imported everywhere.
 COMMON = {"errors", "world", "json_files", "provenance"}
-# The one agent that acts with the model's own policy, once it exists.
-MAY_USE_MODEL = {"agents/native.py"}
+# The agent that acts with the model's own policy, scores that look or ask, and the programs that
+# train, measure or draw; other agents know frames and numbers only.
+MAY_USE_MODEL = {
+    f"agents/{name}.py"
+    for name in (
+        "native",
+        "scores",
+        "options",
+        "both",
+        "evaluate",
+        "navigate",
+        "language",
+        "report",
+    )
+}
+# Programs that need more of a world than Gymnasium's id; other agents know no more than that.
+MAY_USE_WORLDS = {"agents/navigate.py", "agents/language.py"}
 HYDRA = {"worldsim/program.py", "worldsim/program_help.py"}
 SIMULATORS = {"vizdoom": "envs/doom"}
 
@@ -62,6 +77,8 @@ def test_a_file_imports_only_what_its_package_may(name):
     allowed = PARTS[package]
     if allowed is not None and name not in MAY_USE_MODEL:
         assert parts <= allowed | COMMON, f"{name} may not import worldsim's {sorted(parts)}"
+    if package == "agents" and any(top(module) == "envs" for module in found):
+        assert name in MAY_USE_WORLDS, f"{name} may not import envs"
     if any(top(module) == "hydra" for module in found):
         assert name in HYDRA, f"{name}: Hydra belongs in {sorted(HYDRA)}"
     for simulator, home in SIMULATORS.items():

@@ -211,7 +211,7 @@ def test_a_missing_library_of_an_extra_names_the_extra(monkeypatch, capsys):
 
 def test_a_verb_of_two_words_takes_short_keys(capsys):
     assert cli.main(["agent", "train", "task=doom/take_cover", "in=sleep"]) == 1
-    assert "worldsim agent train: in=sleep: use dream or real" in capsys.readouterr().err
+    assert "worldsim agent train: in=sleep: use dream, real, both" in capsys.readouterr().err
     assert cli.main(["agent", "dance"]) == 2
     assert "unknown verb 'agent'" in capsys.readouterr().err
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agents.follow import Follow
+from agents.native import Follow
 from tests.worldsim.tiny import SPEC, make_checkpoint
 from worldsim.errors import WorldsimError
 from worldsim.reader import Reader
