@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from tqdm.auto import tqdm
 
 from agents.options import AgentTrainConfig, PPOConfig
@@ -54,6 +55,25 @@ class AgentBenchConfig:
     device: str = "cpu"
     out: str = "bench_agents.json"
     seed: int = 0
+
+
+class Timed(VecEnvWrapper):
+    """Counts the seconds that steps of its worlds take."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.seconds = 0.0
+
+    def reset(self) -> Any:
+        """Begin everywhere."""
+        return self.venv.reset()
+
+    def step_wait(self) -> Any:
+        """Take a step and count."""
+        began = time.perf_counter()
+        found = self.venv.step_wait()
+        self.seconds += time.perf_counter() - began
+        return found
 
 
 def bench(cfg: AgentBenchConfig) -> None:
@@ -102,22 +122,12 @@ def time_learning(cfg: AgentBenchConfig, task: Task) -> dict[str, float]:
         cfg.task, num_envs=cfg.num_envs, checkpoint=cfg.checkpoint, data=cfg.data,
         ppo=cfg.ppo, device=cfg.device, seed=cfg.seed,
     )  # fmt: skip
-    worlds = make_worlds(learning, task)
+    worlds = Timed(make_worlds(learning, task))
     try:
         learner, frames = make_learner(learning, worlds), cfg.ppo.n_steps * cfg.num_envs
-        spans, dreamt = list[float](), list[float]()
-        step_wait = worlds.step_wait
-
-        def timed() -> Any:
-            began = time.perf_counter()
-            try:
-                return step_wait()
-            finally:
-                dreamt[-1] += time.perf_counter() - began
-
-        worlds.step_wait = timed  # type: ignore[method-assign]
+        spans = list[float]()
+        worlds.seconds = 0.0
         for _ in tqdm(range(cfg.learn), desc="ppo", unit="update", leave=False):
-            dreamt.append(0.0)
             began = time.perf_counter()
             learner.learn(frames, reset_num_timesteps=False)
             spans.append(time.perf_counter() - began)
@@ -126,7 +136,7 @@ def time_learning(cfg: AgentBenchConfig, task: Task) -> dict[str, float]:
     return {
         "num_envs": cfg.num_envs,
         "frames_per_second": frames / median(spans),
-        "dreaming": sum(dreamt) / sum(spans),
+        "dreaming": worlds.seconds / sum(spans),
     }
 
 

@@ -21,6 +21,7 @@ from worldsim.likelihood import one_step_flow_loss
 from worldsim.precision import multiplies_bf16
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
+from worldsim.starts import check_frames, check_start
 from worldsim.text import REWARD_BINS
 
 UNDRAWN = 0.5  # in the place of luck: an end comes where it is the likelier
@@ -133,7 +134,7 @@ class Simulator:
         seeds = chosen if seeds is None else seeds
         prompts = prompts or [None] * len(chosen)
         for start in starts:
-            self._check_start(start)
+            check_start(start, self.image_size)
         ids = [[] if p is None else self.tokenizer.encode_sentence(p) for p in prompts]
         every = torch.tensor(chosen, device=self.device)
         self._rollout.forget(every)
@@ -211,7 +212,7 @@ class Simulator:
     def append(self, frames: Tensor) -> None:
         """Replace the newest dreamed frames by seen ones, uint8 ``(B, H, W, 3)``."""
         frames = torch.as_tensor(frames)
-        self._check_frames(frames)
+        check_frames(frames, self.image_size)
         if len(frames) != self.num_envs:
             raise WorldsimError(f"{len(frames)} frames for {self.num_envs} lanes: give one each")
         every = torch.arange(self.num_envs, device=self.device)
@@ -289,19 +290,3 @@ class Simulator:
     def _decode(self, latents: Tensor) -> Tensor:
         """(N, c, h, w) -> uint8 (N, H, W, 3) on the CPU."""
         return to_uint8(self.codec.decode(latents.to(self.dtype)).float()).cpu()
-
-    def _check_frames(self, frames: Tensor) -> None:
-        size = self.image_size
-        if frames.ndim != 4 or frames.shape[1:] != (size, size, 3) or frames.dtype != torch.uint8:
-            raise WorldsimError(
-                f"frames of shape {tuple(frames.shape)} ({frames.dtype}) do not fit this model: "
-                f"give uint8 (N, {size}, {size}, 3)"
-            )
-
-    def _check_start(self, start: Start) -> None:
-        self._check_frames(torch.as_tensor(start.frames))
-        if len(start.actions) != len(start.frames) - 1:
-            raise WorldsimError(
-                f"start '{start.name}' has {len(start.frames)} frames and {len(start.actions)} "
-                "actions: give one action less than frames"
-            )

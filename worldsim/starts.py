@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from worldsim.errors import WorldsimError
 from worldsim.json_files import damaged, read_json, write_json
 
 LIST_FILE, FRAMES_FILE = "starts.json", "starts.safetensors"
@@ -25,6 +26,26 @@ class Start:
     world: str
     frames: np.ndarray  # uint8 (K, H, W, 3)
     actions: list[str]
+
+
+def check_frames(frames: Any, size: int) -> None:
+    """Refuse what is not uint8 ``(N, size, size, 3)``, an array or a tensor."""
+    kind = str(frames.dtype).removeprefix("torch.")
+    if frames.ndim != 4 or tuple(frames.shape[1:]) != (size, size, 3) or kind != "uint8":
+        raise WorldsimError(
+            f"frames of shape {tuple(frames.shape)} ({frames.dtype}) do not fit this model: "
+            f"give uint8 (N, {size}, {size}, 3)"
+        )
+
+
+def check_start(start: Start, size: int) -> None:
+    """Refuse a clip of another size, or with more or fewer actions than lie between its frames."""
+    check_frames(start.frames, size)
+    if len(start.actions) != len(start.frames) - 1:
+        raise WorldsimError(
+            f"start '{start.name}' has {len(start.frames)} frames and {len(start.actions)} "
+            "actions: give one action less than frames"
+        )
 
 
 def save_starts(folder: Path, starts: list[Start]) -> None:

@@ -62,20 +62,19 @@ def test_a_step_gives_pictures_rewards_and_ends(dream):
 def test_reward_and_end_are_what_is_answered(dream, reward, end):
     logits = torch.zeros(3, len(dream.tokenizer))
     logits[:, dream.tokenizer.reward_id(reward, end)] = 30.0
-    rewards, terminated, _ = dream._answer(torch.arange(3), logits, 0.5)
-    assert rewards.tolist() == pytest.approx([reward] * 3) and terminated.tolist() == [end] * 3
+    rewards, ended, _ = dream._answer(torch.arange(3), logits, 0.5)
+    assert rewards.tolist() == pytest.approx([reward] * 3) and ended.tolist() == [end] * 3
 
 
 def test_an_end_comes_as_often_as_its_chance_says(dream):
     logits = torch.full((3, len(dream.tokenizer)), -60.0)
     for end, chance in ((False, 0.9), (True, 0.1)):
         logits[:, dream.tokenizer.reward_id(0.0, end)] = float(np.log(chance))
-    luck = torch.tensor([0.05, 0.15, 0.95])
-    _, terminated, chances = dream._answer(torch.arange(3), logits, luck)
-    assert terminated.tolist() == [True, False, False]
+    _, ended, chances = dream._answer(torch.arange(3), logits, torch.tensor([0.05, 0.15, 0.95]))
+    assert ended.tolist() == [True, False, False]
     assert chances.tolist() == pytest.approx([0.1] * 3, abs=1e-5)
-    ended, *others = dream._rollout.answer.tolist()
-    assert ended == dream.tokenizer.reward_id(0.0, True) not in others
+    said = [dream.tokenizer.reward_id(0.0, end) for end in (True, False, False)]
+    assert dream._rollout.answer.tolist() == said
 
 
 def test_what_pays_seldom_counts_as_often_as_it_pays(dream):
