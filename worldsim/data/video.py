@@ -31,6 +31,11 @@ RGB_TO_YUV = np.array(
 )
 YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV).astype(np.float32)
 CENTRE = np.array([0, 128, 128], dtype=np.float32)
+# The same in 16-bit fixed point, for writing: sums of floats may differ with the load of the
+# machine in what rounds up, and a dataset written twice ought to be the same twice.
+FIXED = 1 << 16
+FIXED_RGB_TO_YUV = np.rint(RGB_TO_YUV * FIXED).astype(np.int32)
+FIXED_CENTRE = (CENTRE * FIXED).astype(np.int32) + FIXED // 2
 
 
 def encode_video(path: Path, frames: np.ndarray, fps: float) -> None:
@@ -94,8 +99,10 @@ def _decode(path: Path) -> list[np.ndarray]:
 
 def _to_yuv(pixels: np.ndarray) -> np.ndarray:
     """Convert uint8 RGB (H, W, 3) to uint8 planes (3, H, W)."""
-    planes = pixels.astype(np.float32) @ RGB_TO_YUV.T + CENTRE
-    return np.ascontiguousarray(_round(planes).transpose(2, 0, 1))
+    red, green, blue = pixels.astype(np.int32).transpose(2, 0, 1)
+    rows = zip(FIXED_RGB_TO_YUV.tolist(), FIXED_CENTRE.tolist(), strict=True)
+    planes = [(r * red + g * green + b * blue + centre) // FIXED for (r, g, b), centre in rows]
+    return np.clip(np.stack(planes), 0, 255).astype(np.uint8)
 
 
 def _to_rgb(planes: np.ndarray) -> np.ndarray:
