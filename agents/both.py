@@ -12,17 +12,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm.auto import tqdm
-
+from agents.collect import act
 from agents.options import AgentTrainConfig
-from agents.play import Agent, make_real
-from agents.policy import PolicyAgent
-from agents.scripted import RandomHold
-from agents.tasks import Task, find_task
+from agents.tasks import find_task
 from worldsim import provenance
 from worldsim.checkpoint import BUNDLED
-from worldsim.data import DatasetWriter, Episode
 from worldsim.errors import WorldsimError
 from worldsim.json_files import read_json
 from worldsim.train.program import train as train_world
@@ -43,7 +37,13 @@ def alternate(cfg: AgentTrainConfig, learn: Callable[[AgentTrainConfig], int]) -
     done = _read_plan(cfg)
     before = str(out / f"world-{done - 1}/model") if done else cfg.checkpoint or str(BUNDLED)
     for k in range(done, both.rounds):
-        act(cfg, find_task(cfg.task), (k + 1) * both.real_steps)
+        act(
+            find_task(cfg.task),
+            out / "data",
+            (k + 1) * both.real_steps,
+            folder=out / "agent" if (out / "agent").exists() else None,
+            seed=cfg.seed,
+        )
         world = out / f"world-{k}"
         train_world(
             replace(
@@ -69,60 +69,6 @@ def alternate(cfg: AgentTrainConfig, learn: Callable[[AgentTrainConfig], int]) -
             return status
         _write_plan(cfg, done=k + 1)
     return 0
-
-
-def act(cfg: AgentTrainConfig, task: Task, steps: int) -> None:
-    """Live in the real world until ``<out>/data`` has so many steps, with the agent of now."""
-    out = Path(cfg.out)
-    env = make_real(task, "train")
-    world: Any = env.unwrapped
-    spec, keys = world.spec_world, [world.spec_world.action_index(words) for words in task.keys]
-    size = int((env.observation_space.shape or (0,))[0])
-    try:
-        with DatasetWriter(out / "data", spec, size) as writer:
-            bar = tqdm(total=steps, initial=min(_lived(writer), steps), desc="real", unit="step")
-            while (done := _lived(writer)) < steps:
-                seed = int(np.random.SeedSequence([cfg.seed, writer.num_episodes])
-                           .generate_state(1, np.uint64)[0] >> 2)  # fmt: skip
-                agent: Agent = RandomHold(spec, seed, keys)
-                if (out / "agent").exists():
-                    agent = PolicyAgent.load(out / "agent", spec, seed=seed)
-                writer.append(live(env, agent, seed, most=steps - done))
-                bar.update(min(_lived(writer), steps) - bar.n)
-            bar.close()
-    finally:
-        env.close()
-
-
-def live(env: Any, agent: Agent, seed: int, most: int) -> Episode:
-    """Play an episode of up to `most` steps and return what was lived."""
-    frame, info = env.reset(seed=seed)
-    agent.reset()
-    frames, infos = [frame], [info]
-    actions, rewards, over, ended = list[int](), list[float](), False, False
-    while not over and len(actions) < most:
-        actions.append(int(agent.act(frame, info)))
-        frame, reward, ended, cut, info = env.step(actions[-1])
-        frames.append(frame)
-        infos.append(info)
-        rewards.append(float(reward))
-        over = ended or cut
-    poses = [found.get("pose") for found in infos]
-    return Episode(
-        frames=np.stack(frames),
-        actions=np.array(actions),
-        rewards=np.array(rewards),
-        terminated=bool(ended),
-        texts=[""] * len(actions),
-        source=str(infos[0].get("source", "")),
-        seed=seed,
-        pose=None if any(pose is None for pose in poses) else np.stack(poses),
-    )
-
-
-def _lived(writer: DatasetWriter) -> int:
-    """Count the steps; an episode has a frame more."""
-    return writer.num_frames - writer.num_episodes
 
 
 def _plan(cfg: AgentTrainConfig) -> dict[str, Any]:

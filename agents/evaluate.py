@@ -16,6 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 from omegaconf import MISSING
 
+from agents.bundled import find_agent
 from agents.native import Follow
 from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
@@ -38,10 +39,10 @@ class AgentEvalConfig:
 
     Attributes:
         task: What is played.
-        agents: Who plays, with commas: ``random``, ``stay``, the folder of a trained agent, ``cem``
-            and ``mppi``, which plan for reward in the dream, or ``cem:walk to the red box``, to
-            get near what the model says it sees; or ``follow:`` and an instruction, which the model
-            itself follows.
+        agents: Who plays, with commas: ``random``, ``stay``, a bundled agent by its task's name,
+            the folder of a trained one, ``cem`` and ``mppi``, which plan for reward in the dream,
+            or ``cem:walk to the red box``, to get near what the model says it sees; or ``follow:``
+            and an instruction, which the model itself follows.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
         places: Where: real, dream.
@@ -137,7 +138,7 @@ def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent
             autoreset_mode="Disabled",
         )
         return Planner(dream, actions, score, replace(cfg.planner, method=method), cfg.seed)
-    agent = PolicyAgent.load(name, world, cfg.greedy, cfg.seed)
+    agent = PolicyAgent.load(find_agent(name), world, cfg.greedy, cfg.seed)
     if agent.about.task != cfg.task:
         raise WorldsimError(f"{name} was trained on {agent.about.task}, not on {cfg.task}")
     return agent

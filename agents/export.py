@@ -21,7 +21,7 @@ from minari.data_collector import EpisodeBuffer
 from omegaconf import MISSING
 from tqdm.auto import tqdm
 
-from agents.both import live
+from agents.collect import live
 from agents.evaluate import AgentEvalConfig, make_agent, make_env
 from agents.tasks import find_task
 from worldsim.data import Dataset, Episode

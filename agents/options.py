@@ -50,7 +50,7 @@ def _world_update() -> TrainConfig:
         batch=BatchConfig(rows=14, window=10, balance=0.7, pure_share=0.5, dream_from=1),
         objective=ObjectiveConfig(critic_weight=0.03),
         stage=WorldStageConfig(rate=5e-4, cooldown=0.9, budget=5.0),
-        end_rows=1000,
+        end_dreams=240,
     )
 
 
@@ -76,9 +76,10 @@ class AgentTrainConfig:
     """Options of `worldsim agent train`.
 
     Attributes:
-        task: What to learn: doom/take_cover, doom/my_way_home, doom/health_gathering, carracing.
+        task: What to learn, such as doom/take_cover, rooms/duck or carracing.
         inside: Where: dream, real, or both in turns; ``in=`` for short.
         out: Folder of the run; an interrupted run continues there.
+        init_from: Agent to begin as, such as a clone; empty: one that knows nothing.
         steps: Steps to learn from, in all worlds together.
         num_envs: Worlds side by side.
         stack: Newest frames that the agent sees.
@@ -98,6 +99,7 @@ class AgentTrainConfig:
     task: str = MISSING
     inside: str = "dream"
     out: str = "runs/agent"
+    init_from: str = ""
     steps: int = 200_000
     num_envs: int = 16
     stack: int = 3

@@ -132,13 +132,18 @@ def save_policy(folder: Path, policy: ActorCriticPolicy, about: About) -> None:
     write_json(folder / ABOUT, asdict(about))
 
 
-def load_policy(folder: Path) -> tuple[About, ActorCriticPolicy]:
-    """Read what `save_policy` wrote."""
+def read_about(folder: Path) -> About:
+    """Read what an agent knows of itself."""
     if not (folder / ABOUT).exists():
         raise WorldsimError(
             f"{folder} holds no agent ({ABOUT}): train one with `worldsim agent train`"
         )
-    about = read_json(folder / ABOUT, lambda found: About(**found))
+    return read_json(folder / ABOUT, lambda found: About(**found))
+
+
+def load_policy(folder: Path) -> tuple[About, ActorCriticPolicy]:
+    """Read what `save_policy` wrote."""
+    about = read_about(folder)
     policy = make_policy(about)
     try:
         load_model(policy, folder / WEIGHTS)

@@ -25,6 +25,7 @@ HELP = [
     ("Backspace", "hold to rewind"),
     ("R", "again from the same start"),
     ("N, Tab", "next start (Shift: previous)"),
+    ("G", "the agent acts, or not"),
     ("Enter", "type a sentence, Enter says it"),
     ("V, F9", "record on and off"),
     ("P, F12", "screenshot"),
@@ -143,6 +144,7 @@ def _draw_status(target: pygame.Surface, inner: pygame.Rect, view: View) -> None
         (view.recorded_frames is not None, f"REC {(view.recorded_frames or 0) / rate:.0f} s",
          theme.RED),
         (view.rewinding, "rewind", theme.DREAM),
+        (view.agent_acts, "agent", theme.REAL),
         (view.paused, "paused", theme.ACCENT),
         (bool(view.moment and view.moment.ended), "ended", theme.ACCENT),
     ]  # fmt: skip

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from viewer.controls import HeldKeys
-from viewer.record import RecordConfig, record
+from viewer.record import RecordConfig, load_agent, record, world_of
 from viewer.replay import REWIND_SECONDS
 from viewer.session import Session
 from viewer.worker import Worker
@@ -27,7 +27,9 @@ class PlayConfig:
     """Options of `worldsim play`.
 
     Attributes:
-        world: Name of the world.
+        world: Name of the world; with an agent, that of its task.
+        agent: Who acts while no key is held: a bundled agent by its task (doom/take_cover) or the
+            folder of a trained one.
         real: The real simulator rather than the dream of it.
         start: Name or number of a start clip.
         prompt: What the world is told about itself.
@@ -38,6 +40,7 @@ class PlayConfig:
     """
 
     world: str = "doom"
+    agent: str | None = None
     real: bool = False
     start: str | None = None
     prompt: str | None = None
@@ -49,10 +52,12 @@ class PlayConfig:
 
 def play(cfg: PlayConfig) -> int:
     """Open the window and return when it closes; without a display, film instead."""
+    if cfg.agent:
+        cfg = replace(cfg, world=world_of(cfg.agent))
     env_id = find_env_id(cfg.world, cfg.real)
     problem = find_display_problem()
     if problem:
-        out = cfg.record or str(_unused(f"worldsim-{cfg.world}", ".mp4"))
+        out = cfg.record or str(_unused(f"worldsim-{cfg.world.replace('/', '-')}", ".mp4"))
         print(f"no window: {problem}. Filming ten seconds to {out} instead", flush=True)
         return record(_record_config(cfg, out))
     return _play_in_window(cfg, env_id)
@@ -87,7 +92,7 @@ def _play_in_window(cfg: PlayConfig, env_id: str) -> int:
 
     from viewer.window import Window
 
-    name = f"worldsim-{cfg.world}"
+    name, agent = f"worldsim-{cfg.world.replace('/', '-')}", cfg.agent
     worker = Worker(
         lambda: Session(
             env_id,
@@ -100,6 +105,7 @@ def _play_in_window(cfg: PlayConfig, env_id: str) -> int:
         HeldKeys(),
         record=Path(cfg.record) if cfg.record else None,
         name_recording=lambda: _unused(name, ".mp4"),
+        make_agent=(lambda spec: load_agent(agent, spec, cfg.seed)) if agent else None,
     )
     title = f"worldsim - {cfg.world}" + (" (real)" if cfg.real else "")
     window = Window(
@@ -122,6 +128,7 @@ def _record_config(cfg: PlayConfig, out: str) -> RecordConfig:
     return RecordConfig(
         world=cfg.world,
         real=cfg.real,
+        policy=f"agent:{cfg.agent}" if cfg.agent else "keys",
         steps=FALLBACK_STEPS,
         out=out,
         seed=cfg.seed,

@@ -7,19 +7,19 @@ mp4 lies a `.jsonl` from which `worldsim replay` reproduces every frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-import numpy as np
 from tqdm import tqdm
 
 from agents.scripted import RandomActions, RandomHold, Script, Stay
 from viewer.recorder import sidecar_path
 from viewer.session import Session
+from viewer.worker import Agent
 from viewer.worlds import find_env_id
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec
 
-POLICIES = "keys, forward, stay, random or script:forward*20 turn left*5"
+AGENT = "agent:"
+POLICIES = "keys, forward, stay, random, script:forward*20 turn left*5 or agent:doom/take_cover"
 DEFAULT_STEPS = 500
 
 
@@ -31,7 +31,8 @@ class RecordConfig:
         world: Name of the world.
         real: Film the real simulator rather than the dream of it.
         policy: Who holds the keys: keys (keyboard-like bursts), forward, stay, random (a new
-            action every step), or script:forward*20 turn left*5 (also keys: script:w*20 a*5).
+            action every step), script:forward*20 turn left*5 (also keys: script:w*20 a*5), or
+            agent: and a folder or a task, of a trained agent, in the world of its task.
         steps: How many steps; as many as the script has, or 500.
         out: The mp4 to write; a file of that name is replaced.
         seed: Of the world and of the policy.
@@ -55,30 +56,25 @@ class RecordConfig:
     checkpoint: str | None = None
 
 
-class Agent(Protocol):
-    """Whoever acts."""
-
-    def reset(self) -> None:
-        """Begin an episode."""
-
-    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
-        """Return the next action."""
-
-
 def record(cfg: RecordConfig) -> int:
     """Film the world as asked; returns 0, or 130 when interrupted (the film is kept)."""
     sentences = read_sentences(cfg.say)
     if cfg.steps is not None and cfg.steps < 1:
         raise WorldsimError(f"steps={cfg.steps} films nothing: ask for at least 1")
+    agent_name = cfg.policy.removeprefix(AGENT) if cfg.policy.startswith(AGENT) else ""
     session = Session(
-        find_env_id(cfg.world, cfg.real),
+        find_env_id(world_of(agent_name) if agent_name else cfg.world, cfg.real),
         seed=cfg.seed,
         start=cfg.start,
         prompt=cfg.prompt,
         checkpoint=cfg.checkpoint,
     )
     try:
-        agent = make_policy(cfg.policy, session.spec, cfg.seed)
+        agent = (
+            load_agent(agent_name, session.spec, cfg.seed)
+            if agent_name
+            else make_policy(cfg.policy, session.spec, cfg.seed)
+        )
         script_steps = len(agent.actions) if isinstance(agent, Script) else DEFAULT_STEPS
         path = session.start_recording(cfg.out, cfg.scale)
         complete = _film(session, agent, sentences, cfg.steps or script_steps)
@@ -88,6 +84,22 @@ def record(cfg: RecordConfig) -> int:
         session.close()
     print(f"wrote {path} ({num_frames} frames) and {sidecar_path(path)}")
     return 0 if complete else 130
+
+
+def world_of(agent: str) -> str:
+    """Return the task of a trained agent, a world to `find_env_id`."""
+    from agents.bundled import find_agent  # loads torch
+    from agents.policy import read_about
+
+    return read_about(find_agent(agent)).task
+
+
+def load_agent(agent: str, spec: WorldSpec, seed: int) -> Agent:
+    """Return a trained agent."""
+    from agents.bundled import find_agent
+    from agents.policy import PolicyAgent
+
+    return PolicyAgent.load(find_agent(agent), spec, seed=seed)
 
 
 def make_policy(name: str, spec: WorldSpec, seed: int) -> Agent:

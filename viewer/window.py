@@ -131,6 +131,7 @@ class Window:
             ((pygame.K_r,), lambda shift: worker.reset()),
             ((pygame.K_n, pygame.K_TAB), lambda shift: worker.next_start(-1 if shift else 1)),
             ((pygame.K_RETURN, pygame.K_KP_ENTER), lambda shift: self._open_line()),
+            ((pygame.K_g,), lambda shift: worker.toggle_agent()),
             ((pygame.K_v, pygame.K_F9), lambda shift: worker.toggle_recording()),
             ((pygame.K_p, pygame.K_F12), lambda shift: self.screenshot()),
             ((pygame.K_PLUS, pygame.K_EQUALS, pygame.K_KP_PLUS), lambda shift: self._zoom(1)),

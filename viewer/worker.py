@@ -13,6 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
 
 from viewer.controls import HeldKeys
 from viewer.session import Moment, Session
@@ -20,6 +23,16 @@ from viewer.video import RecordingError
 from viewer.worlds import is_dream
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec
+
+
+class Agent(Protocol):
+    """Whoever acts."""
+
+    def reset(self) -> None:
+        """Begin an episode."""
+
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the next action."""
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: it holds an array
@@ -30,6 +43,7 @@ class View:
         spec: None while the world is still being opened.
         moment: The world as it is now.
         fps: Steps a second really reached over the last seconds.
+        agent_acts: An agent acts while no key is held.
         recorded_frames: Frames in the running recording, None when not recording.
         message: Last news for the person, with the number it came under.
         error: One line when the world has failed; nothing moves after that.
@@ -43,6 +57,7 @@ class View:
     fps: float = 0.0
     paused: bool = False
     rewinding: bool = False
+    agent_acts: bool = False
     recorded_frames: int | None = None
     message: tuple[int, str] = (0, "")
     error: str = ""
@@ -58,6 +73,7 @@ class Worker:
         *,
         record: Path | None = None,
         name_recording: Callable[[], Path] | None = None,
+        make_agent: Callable[[WorldSpec], Agent] | None = None,
     ) -> None:
         """Take what opens the world (called in the thread: loading takes seconds).
 
@@ -66,6 +82,7 @@ class Worker:
             held: Keys held in the window; read once a step.
             record: Film from the first frame into this file.
             name_recording: Names the file when recording is switched on by key.
+            make_agent: Makes an agent that acts while no key is held (called in the thread).
         """
         self.view = View()
         self.held = held
@@ -75,6 +92,9 @@ class Worker:
         self._record = record
         self._name_recording = name_recording or (lambda: Path("recording.mp4"))
         self._commands: queue.SimpleQueue[Callable[[Session], None] | None] = queue.SimpleQueue()
+        self._make_agent = make_agent
+        self._agent: Agent | None = None
+        self._agent_acts = make_agent is not None
         self._paused = self._rewinding = False
         self._times: deque[float] = deque(maxlen=60)
         self._thread = threading.Thread(target=self._run, name="world", daemon=True)
@@ -119,12 +139,24 @@ class Worker:
             if on and not session.can_rewind:
                 raise WorldsimError("this world cannot be rewound")
             self._rewinding = on
+            if self._agent:
+                self._agent.reset()
 
         self._commands.put(turn)
 
     def say(self, sentence: str) -> None:
         """Say a sentence to the world."""
         self._commands.put(lambda session: session.say(sentence))
+
+    def toggle_agent(self) -> None:
+        """Let the agent act, or leave the keys to the person alone."""
+
+        def toggle(session: Session) -> None:
+            if self._agent is None:
+                raise WorldsimError("nobody is here to take over: open the world with agent=…")
+            self._agent_acts = not self._agent_acts
+
+        self._commands.put(toggle)
 
     def toggle_recording(self) -> None:
         """Start to film into a new file, or finish the film."""
@@ -137,6 +169,8 @@ class Worker:
         try:
             session = self._open_session()
             self.held.bind(session.spec.keys)
+            if self._make_agent:
+                self._agent = self._make_agent(session.spec)
             if self._record:
                 self.last_recording = session.start_recording(self._record)
             self._publish(session)
@@ -185,13 +219,24 @@ class Worker:
         if session.now.ended:
             return
         try:
-            session.step(self.held.take(session.spec))
+            session.step(self._choose(session))
         except RecordingError as error:
             self._tell(f"recording stopped: {error}")
         self._times.append(time.monotonic())
 
+    def _choose(self, session: Session) -> int:
+        """Return what the person does, or where that is nothing what the agent does."""
+        wanted = self.held.take(session.spec)
+        if self._agent is None or not self._agent_acts:
+            return wanted
+        # It is asked even when overruled: what it sees is its memory.
+        offered = int(self._agent.act(session.now.frame, session.info))
+        return wanted or offered
+
     def _entered(self, moment: Moment) -> None:
         self._rewinding = False
+        if self._agent:
+            self._agent.reset()
         self._times.clear()
 
     def _set_paused(self, paused: bool) -> None:
@@ -226,6 +271,7 @@ class Worker:
             fps=self._fps(),
             paused=self._paused,
             rewinding=self._rewinding,
+            agent_acts=self._agent is not None and self._agent_acts,
             recorded_frames=recording.num_frames if recording else None,
         )
 

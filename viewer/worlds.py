@@ -20,9 +20,10 @@ def world_names(real: bool = False) -> list[str]:
 
 
 def find_env_id(world: str, real: bool = False) -> str:
-    """Return the Gymnasium id of a world (``"doom"``), dreamed unless `real`."""
-    for name, env_id in _registered(real):
-        if name == world.lower():
+    """Return the id of a world (``"doom"``) or task (``"doom/take_cover"``), dreamed or `real`."""
+    wanted = world.lower().replace("/", "").replace("_", "")
+    for name, env_id in _registered(real, tasks=True):
+        if name == wanted:
             return env_id
     raise WorldsimError(
         f"unknown world '{world}': choose one of {', '.join(world_names(real)) or '(none)'}"
@@ -62,13 +63,13 @@ def make_env(env_id: str, checkpoint: str | None = None) -> gymnasium.Env[Any, A
         raise WorldsimError(f"cannot open '{env_id}': {error}") from error
 
 
-def _registered(real: bool) -> list[tuple[str, str]]:
-    """Return (name, id) of every registered world of one kind."""
+def _registered(real: bool, tasks: bool = False) -> list[tuple[str, str]]:
+    """Return (name, id) of every registered world of one kind, with dreams of tasks or without."""
     importlib.import_module("envs")
     found = []
     for env_id, spec in gymnasium.registry.items():
         # The dream of a task is its world's, from other starts that a checkpoint may not have.
-        if is_dream(env_id) and spec.kwargs.get("place"):
+        if is_dream(env_id) and spec.kwargs.get("place") and not tasks:
             continue
         if env_id.startswith(_NAMESPACE) and is_dream(env_id) != real:
             name = env_id.removeprefix(_NAMESPACE).removeprefix(_DREAM).rpartition("-v")[0]

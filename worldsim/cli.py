@@ -80,6 +80,9 @@ VERBS = {
         "agents.navigate", "NavigateConfig", "navigate", "plan ways to pictures and take them"
     ),
     "agent clone": Verb("agents.clone", "CloneConfig", "clone", "an agent out of recorded play"),
+    "agent collect": Verb(
+        "agents.collect", "AgentCollectConfig", "collect", "collect play of a task by its agent"
+    ),
     "agent talk": Verb("agents.language", "TalkConfig", "talk", "let a language model walk"),
     "bench agents": Verb(
         "agents.bench", "AgentBenchConfig", "bench", "measure how fast agents dream and learn"

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents import both
+from agents import both, collect
 from agents.options import AgentTrainConfig, BothConfig, PPOConfig
 from agents.play import play
 from agents.tasks import TASKS
@@ -91,9 +91,9 @@ def test_other_rounds_are_another_run(cfg):
 
 def test_what_is_lived_is_what_was_played(tmp_path):
     played = play(Maze(), Knowing(), [5], keep=True)[0]
-    lived = both.live(Maze(), Knowing(), 5, most=100)
+    lived = collect.live(Maze(), Knowing(), 5, most=100)
     assert np.array_equal(lived.frames, np.stack(played.frames))
     assert lived.actions.tolist() == played.actions and lived.rewards.tolist() == played.rewards
     assert lived.terminated and lived.seed == 5 and lived.pose is None
-    cut = both.live(Maze(), Knowing(), 5, most=3)
+    cut = collect.live(Maze(), Knowing(), 5, most=3)
     assert len(cut.actions) == 3 and not cut.terminated

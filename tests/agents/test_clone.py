@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.both import live
 from agents.clone import CloneConfig, Moments, clone
+from agents.collect import live
 from agents.play import play, summarize
 from agents.policy import PolicyAgent
 from agents.scripted import Stay

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from stable_baselines3 import PPO
 
 from agents.callbacks import STATE
@@ -64,6 +65,17 @@ def test_a_run_leaves_an_agent_its_state_and_a_log_without_pickles(trained):
     assert about["keys"] == list(KEYS) and about["inside"] == "real"
     assert about["steps"] == about["real_frames"] == 3072
     assert torch.load(trained / STATE, weights_only=True)["steps"] == 3072
+
+
+def test_an_agent_can_begin_as_another_and_says_what_that_one_cost(trained, tmp_path):
+    cfg = config(tmp_path / "next", steps=64, init_from=str(trained / "agent"),
+                 ppo=replace(SHORT, learning_rate=1e-9))  # fmt: skip
+    assert train(cfg) == 0
+    one, other = (load_file(folder / "agent/policy.safetensors")
+                  for folder in (trained, tmp_path / "next"))  # fmt: skip
+    assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
+    with pytest.raises(WorldsimError, match=r"has another stack \(2, not 3\)"):
+        train(config(tmp_path / "wrong", stack=3, init_from=str(trained / "agent")))
 
 
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
@@ -147,7 +159,7 @@ def test_a_dream_is_learnt_in_without_a_simulator(tmp_path, monkeypatch):
     [
         ({"places": ["moon"]}, "places=.'moon'.: use real, dream"),
         ({"episodes": 1}, "episodes=1 tell nothing"),
-        ({"agents": "nobody"}, "nobody holds no agent"),
+        ({"agents": "nobody"}, "'nobody' is no agent"),
     ],
 )
 def test_measuring_refuses_what_makes_no_sense(tmp_path, changes, message):

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import tests.fakes  # noqa: F401 (registers the fake world)
+from agents.policy import About, PolicyAgent, make_policy
+from agents.tasks import TASKS, Task
 from viewer.record import RecordConfig, read_sentences, record
 from viewer.replay import ReplayConfig, replay
 from viewer.video import read_frames
@@ -31,6 +33,19 @@ def test_what_is_recorded_replays_identically(tmp_path: Path, policy: str, capsy
     assert replay(ReplayConfig(file=str(path), out=str(tmp_path / "again.mp4"))) == 0
     assert "31 frames identical" in capsys.readouterr().out
     assert len(list(read_frames(tmp_path / "again.mp4"))) == 31
+
+
+def test_a_trained_agent_is_filmed_in_the_world_of_its_task(tmp_path: Path, monkeypatch) -> None:
+    keys = ("stay", "turn left", "forward")
+    monkeypatch.setitem(TASKS, "fake", Task("worldsim/Fake-v0", "worldsim/DreamFake-v0", keys, ""))
+    about = About("fake", list(keys), stack=2, image_size=64, inside="real")
+    PolicyAgent(make_policy(about), about, [0, 1, 2]).save(tmp_path / "agent")
+    path = film(tmp_path, world="doom", policy=f"agent:{tmp_path / 'agent'}")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {line["action"] for line in lines if "action" in line} == set(keys)
+    assert replay(ReplayConfig(file=str(path))) == 0
+    with pytest.raises(WorldsimError, match="'nobody' is no agent"):
+        film(tmp_path, policy="agent:nobody")
 
 
 def test_a_script_sets_the_length_of_its_film(tmp_path: Path) -> None:

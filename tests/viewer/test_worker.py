@@ -65,6 +65,46 @@ def test_held_keys_become_actions(start) -> None:
     wait(lambda: worker.view.moment.action == "stay")
 
 
+class Turning:
+    """Turns left, and notes how often it was asked and told to begin."""
+
+    def __init__(self, spec):
+        self.action, self.seen, self.begun = spec.action_index("turn left"), 0, 0
+
+    def reset(self):
+        self.begun += 1
+
+    def act(self, observation, info):
+        assert observation.shape == (64, 64, 3)
+        self.seen += 1
+        return self.action
+
+
+def test_an_agent_acts_while_no_key_is_held_and_can_be_switched_off(start) -> None:
+    agents: list[Turning] = []
+    worker = start(make_agent=lambda spec: agents.append(Turning(spec)) or agents[0])
+    wait(lambda: worker.view.moment.action == "turn left")
+    assert worker.view.agent_acts
+    worker.held.press("w")
+    wait(lambda: worker.view.moment.action == "forward")
+    seen = agents[0].seen
+    wait(lambda: agents[0].seen > seen)  # it goes on looking
+    worker.held.clear()
+    wait(lambda: worker.view.moment.action == "turn left")
+    worker.toggle_agent()
+    wait(lambda: worker.view.moment.action == "stay" and not worker.view.agent_acts)
+    begun = agents[0].begun
+    worker.reset()
+    wait(lambda: agents[0].begun > begun)
+
+
+def test_without_an_agent_there_is_nobody_to_take_over(start) -> None:
+    worker = start()
+    worker.toggle_agent()
+    wait(lambda: "agent=" in worker.view.message[1])
+    assert not worker.view.agent_acts
+
+
 def test_pause_holds_still_and_a_single_step_is_one(start) -> None:
     worker = start()
     worker.toggle_pause()

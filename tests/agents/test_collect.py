@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents.collect import AgentCollectConfig, collect
+from agents.policy import About, PolicyAgent, make_policy
+from agents.tasks import TASKS
+from tests.agents.toy import KEYS, SIZE, SPEC, TASK
+from worldsim.data import Dataset
+from worldsim.errors import WorldsimError
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    monkeypatch.setitem(TASKS, "toy", TASK)
+
+
+def test_play_of_a_task_knows_its_keys_alone_and_goes_on_where_it_was(tmp_path):
+    path = tmp_path / "d"
+    collect(AgentCollectConfig("toy", str(path), steps=20))
+    collect(AgentCollectConfig("toy", str(path), steps=40))
+    dataset = Dataset(path)
+    assert [episode.length - 1 for episode in dataset.episodes] == [12, 8, 12, 8]
+    done = np.concatenate([dataset.load_steps(k).actions for k in range(len(dataset))])
+    assert {SPEC.actions[a] for a in done} == set(KEYS), "not forward nor back"
+    assert len({episode.seed for episode in dataset.episodes}) == 4
+
+
+def test_a_trained_agent_can_be_the_one_that_plays(tmp_path):
+    about = About("toy", list(KEYS), stack=1, image_size=SIZE, inside="real")
+    policy = make_policy(about)
+    policy.action_net.bias.data = policy.action_net.bias.data.new_tensor([-99.0, 99.0, -99.0])
+    PolicyAgent(policy, about, [0, 1, 2]).save(tmp_path / "agent")
+    path = str(tmp_path / "d")
+    collect(AgentCollectConfig("toy", path, agent=str(tmp_path / "agent"), steps=12))
+    done = Dataset(path).load_steps(0).actions
+    assert {SPEC.actions[a] for a in done} == {KEYS[1]}
+
+
+def test_what_makes_no_sense_is_refused(tmp_path):
+    cfg = AgentCollectConfig("toy", str(tmp_path / "d"))
+    for wrong, says in (({"steps": 0}, "steps=0"), ({"split": "test"}, "split=test"),
+                        ({"agent": "nobody"}, "'nobody' is no agent")):  # fmt: skip
+        with pytest.raises(WorldsimError, match=says):
+            collect(replace(cfg, **wrong))
+    assert not (tmp_path / "d").exists()
