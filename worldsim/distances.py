@@ -8,14 +8,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+STILL = 0.005  # mean change of pictures in [-1, 1] that is none
 
-def apart(one: Tensor, other: Tensor) -> Tensor:
-    """Mean absolute error of pictures ``(n, v, H, W)`` at four sizes, as far as they go, (n,)."""
-    total = (one - other).abs().mean(dim=(1, 2, 3))
+
+def off(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute error of pictures ``(n, v, H, W)``, weighed by ``(n, 1, H, W)``, (n,)."""
+    return ((one - other).abs() * weight).mean(dim=(1, 2, 3))
+
+
+def apart(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """Return what `off` does at four sizes, as far as they go, together, (n,)."""
+    total = off(one, other, weight)
     for _ in range(min(3, int(math.log2(one.shape[-1])))):
-        one, other = F.avg_pool2d(one, 2), F.avg_pool2d(other, 2)
-        total = total + (one - other).abs().mean(dim=(1, 2, 3))
+        one, other, weight = (F.avg_pool2d(x, 2) for x in (one, other, weight))
+        total = total + off(one, other, weight)
     return total
+
+
+def emphasis(now: Tensor, before: Tensor, more: float) -> Tensor:
+    """Return weights ``(n, 1, H, W)`` that are `more` where pictures change than 1 elsewhere.
+
+    What is added is `more` on average, however little it is that changes; unless it is next to
+    nothing, as where the picture before is not known and given as the same.
+    """
+    change = (now - before).abs().mean(dim=1, keepdim=True)
+    return 1 + more * change / change.mean(dim=(2, 3), keepdim=True).clamp(min=STILL)
 
 
 def style(one: list[Tensor], other: list[Tensor]) -> Tensor:

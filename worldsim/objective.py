@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
 from worldsim.critic import Critic
-from worldsim.distances import apart, style, tone
+from worldsim.distances import apart, emphasis, off, style, tone
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
@@ -55,6 +55,8 @@ class ObjectiveConfig:
     Attributes:
         flow_weight: λ of DESIGN §2; 1·cross-entropy + λ·flow + the picture's weights.
         pixel_weight: Of the mean absolute error of the guessed picture, in [-1, 1].
+        change_weight: How much more this error and that of `motion_weight` count where pictures
+            change, see `distances.emphasis`: a ball in flight is a hundredth of a picture.
         perceptual_weight: Of its LPIPS. Squared error alone is least for a blur, and a rollout
             shows the blur to itself.
         motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
@@ -73,6 +75,7 @@ class ObjectiveConfig:
 
     flow_weight: float = 0.03
     pixel_weight: float = 0.5
+    change_weight: float = 0.0
     perceptual_weight: float = 1.0
     motion_weight: float = 0.3
     critic_weight: float = 0.05
@@ -141,7 +144,9 @@ class WorldObjective(nn.Module):
         logs = {"flow": error}
         if moved is not None:
             guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
-            logs |= self._look(batch.latents, guess.float(), moved.float())
+            follows = _wide(_follows(batch))
+            before = _shift(batch.latents) * follows + batch.latents * (1 - follows)
+            logs |= self._look(batch.latents, before, guess.float(), moved.float())
         weight = (batch.frame_doc != PADDING) * (
             config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
@@ -165,13 +170,20 @@ class WorldObjective(nn.Module):
         loss = sum((weights[name] * value for name, value in logs.items()), torch.zeros(()))
         return loss, {"loss": loss.detach()} | {k: v.detach() for k, v in logs.items()}
 
-    def _look(self, clean: Tensor, guess: Tensor, moved: Tensor) -> dict[str, Tensor]:
+    def _look(
+        self, clean: Tensor, before: Tensor, guess: Tensor, moved: Tensor
+    ) -> dict[str, Tensor]:
         """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each."""
         assert self.eye and self.critic, "an objective that trains needs an eye"
         shape, sight = clean.shape[:2], self.eye.sight
         with torch.no_grad():
             real = self.eye.draw(clean.flatten(0, 1))
-            canvas = self.network.canvas.draw(clean.flatten(0, 1))
+            canvas, canvas_before = (
+                self.network.canvas.draw(x.flatten(0, 1)) for x in (clean, before)
+            )
+            more = self.config.change_weight
+            weight = emphasis(real, self.eye.draw(before.flatten(0, 1)), more)
+            canvas_weight = emphasis(canvas, canvas_before, more)
             real_seen = sight.features(real)
         drawn = self.eye.draw(guess.flatten(0, 1))
         drawn_seen = sight.features(drawn)
@@ -181,9 +193,9 @@ class WorldObjective(nn.Module):
             "critic": wrong.view(shape),
             "style": style(drawn_seen, real_seen).view(shape),
             "tone": tone(drawn, real).view(shape),
-            "pixel": (drawn - real).abs().mean(dim=(1, 2, 3)).view(shape),
+            "pixel": off(drawn, real, weight).view(shape),
             "perceptual": sight.between(drawn_seen, real_seen).view(shape),
-            "motion": apart(moved.flatten(0, 1), canvas).view(shape),
+            "motion": apart(moved.flatten(0, 1), canvas, canvas_weight).view(shape),
         }
 
     def answers(self, batch: Batch) -> Tensor:

@@ -162,9 +162,9 @@ def test_the_loss_is_cross_entropy_plus_weighted_terms(checkpoint):
 def test_a_perfect_guess_looks_perfect(checkpoint, objective):
     clean = make_batch(checkpoint).latents
     picture = checkpoint.network.canvas.draw(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
-    looks = objective._look(clean, clean, picture)
+    looks = objective._look(clean, clean, clean, picture)
     assert not any(looks[name].any() for name in ("pixel", "perceptual", "motion", "style", "tone"))
-    worse = objective._look(clean, clean + 0.1, picture + 0.1)
+    worse = objective._look(clean, clean, clean + 0.1, picture + 0.1)
     assert all((worse[name] > 0).all() for name in ("pixel", "motion"))
 
 

@@ -8,7 +8,8 @@ aggregation (Ross et al. 2011, 1011.0686), self-forcing (Huang et al. 2025, 2506
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from worldsim.objective import Batch
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import TextTokenizer
-from worldsim.train.batches import CONTEXT, Batches
+from worldsim.train.batches import CONTEXT, Batches, Lane
+
+T = TypeVar("T")
 
 
 class Dreams:
@@ -71,28 +74,64 @@ class Dreams:
     @torch.no_grad()
     def renew(self, step: int) -> None:
         """Follow recorded actions from a few real frames on; past an episode's end, none."""
-        lanes, config = self.batches.lanes(step), self.batches.config
-        device, every = self.network.device, torch.arange(len(lanes), device=self.network.device)
-        spans = [lane.track.start + lane.first for lane in lanes]
-        real = np.stack([self.batches.latents[at : at + CONTEXT] for at in spans])
-        known = torch.from_numpy(real.astype(np.float32)).to(device)
-        c, h, w = known.shape[2:]
-        actions = [lane.track.actions[lane.first :] for lane in lanes]
-        memory = Rollout(self.network, self.tokenizer, self.rollout, len(lanes), (c, h, w))
-        memory.forget(every)
-        memory.commit(every, known[:, 0])
-        generator = torch.Generator().manual_seed(self.batches.generation(step))
-        levels = noise_levels(self.rollout.num_steps, self.rollout.shift)
-        dreamed = []
-        for k in range(CONTEXT + config.dream_depth - 1):
-            words = [said[k] if k < len(said) else [] for said in actions]
-            if k + 1 < CONTEXT:
+        batches, generation = self.batches, self.batches.generation(step)
+        lanes = batches.lanes(step)
+        luck = torch.Generator().manual_seed(generation)
+        memory = make_memory(self.network, self.tokenizer, self.rollout, batches, len(lanes))
+        frames = follow(memory, batches, lanes, luck)
+        self.frames = torch.stack([frame.half() for frame in frames][CONTEXT:], dim=1)
+        self.generation = generation
+
+
+def make_memory(
+    network: WorldTransformer,
+    tokenizer: TextTokenizer,
+    config: RolloutConfig,
+    batches: Batches,
+    lanes: int,
+) -> Rollout:
+    """Return memory for so many dreams of play."""
+    c, h, w = batches.latents.shape[1:]
+    return Rollout(network, tokenizer, config, lanes, (c, h, w))
+
+
+def follow(
+    memory: Rollout, batches: Batches, lanes: Sequence[Lane], luck: torch.Generator
+) -> Iterator[Tensor]:
+    """Dream along recorded actions; what the world answered is told as it was.
+
+    Args:
+        memory: As many lanes, whatever they remember.
+        batches: Has the play, and says how deep to dream.
+        lanes: Where to begin.
+        luck: Of the noise.
+
+    Yields:
+        Frames ``(B, c, h, w)`` taken in, first those that really came, then those dreamed.
+    """
+    every, device = torch.arange(len(lanes), device=memory.device), memory.device
+    real = [
+        batches.latents[lane.track.start + lane.first :][:CONTEXT].astype(np.float32)
+        for lane in lanes
+    ]
+    known = torch.from_numpy(np.stack(real)).to(device)
+    levels = noise_levels(memory.config.num_steps, memory.config.shift)
+    nothing = memory.tokenizer.reward_id(0.0)
+    memory.forget(every)
+    for k in range(CONTEXT + batches.config.dream_depth):
+        words = [_at(lane.track.actions, lane.first + k - 1, []) for lane in lanes]
+        if k < CONTEXT:
+            if k:
                 memory.read_step(every, words)
-                frame = known[:, k + 1]
-            else:
-                noise = torch.randn(known[:, 0].shape, generator=generator)
-                frame = memory.draw(every, words, noise, levels)
-                dreamed.append(frame.half())
-            memory.commit(every, frame)
-        self.frames = torch.stack(dreamed, dim=1)
-        self.generation = self.batches.generation(step)
+            frame = known[:, k]
+        else:
+            noise = torch.randn(frame.shape, generator=luck)
+            frame = memory.draw(every, words, noise, levels)
+        memory.commit(every, frame)
+        answers = [_at(lane.track.answers, lane.first + k, nothing) for lane in lanes]
+        memory.answer[:] = torch.tensor(answers, device=device)
+        yield frame
+
+
+def _at(values: Sequence[T], index: int, otherwise: T) -> T:
+    return values[index] if 0 <= index < len(values) else otherwise

@@ -58,8 +58,8 @@ class TrainConfig:
             lacks: they are added, untrained.
         num_steps: Denoising passes a frame, in play and in the dreams shown while training.
         num_starts: Start clips to put into the checkpoint.
-        end_rows: Rows of play to which the chance of an end is fitted when all else is learnt, see
-            `train.ends`; 0: none.
+        end_dreams: Dreams along play to which the chance of an end is fitted when all else is
+            learnt, see `train.ends`; 0: none.
     """
 
     data: str = ""
@@ -72,7 +72,7 @@ class TrainConfig:
     init_from: str = ""
     num_steps: int = 1
     num_starts: int = 24
-    end_rows: int = 0
+    end_dreams: int = 0
     codec_options: dict[str, float] = field(default_factory=dict)
     codec_stage: CodecConfig = field(default_factory=CodecConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -126,14 +126,14 @@ def train(config: TrainConfig) -> None:
     )
     stage = WorldStage(checkpoint, batches, config.objective, config.stage, run, device)
     stage.run(heldout or dataset, num_starts=config.num_starts if heldout else 0)
-    if stage.done and config.end_rows:
+    if stage.done and config.end_dreams:
         _fit_ends(config, run, batches)
 
 
 def _fit_ends(config: TrainConfig, run: RunFolder, batches: Batches) -> None:
     """Fit the chance of ends in the finished checkpoint; doing it twice changes nothing."""
     checkpoint = Checkpoint.load(run.path / "model")
-    fitted = fit_ends(checkpoint, batches, config.end_rows)
+    fitted = fit_ends(checkpoint, batches, config.end_dreams)
     print(describe(fitted))
     if fitted:
         checkpoint.save(run.path / "model")

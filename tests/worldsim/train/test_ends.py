@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from tests.worldsim.tiny import make_checkpoint
 from tests.worldsim.train.runs import make_config, write_data
 from worldsim.train.batches import BatchConfig, Batches
-from worldsim.train.ends import describe, fit_ends, regress
+from worldsim.train.ends import Seen, describe, fit_ends, look, regress
 from worldsim.train.latents import Track
 from worldsim.train.program import train
 
@@ -35,8 +35,8 @@ def checkpoint():
 def test_only_the_words_for_ends_change_and_doing_it_twice_changes_nothing(checkpoint):
     before = {name: value.clone() for name, value in checkpoint.network.state_dict().items()}
     batches = make_batches(checkpoint, ended=True)
-    fitted = fit_ends(checkpoint, batches, rows=120)
-    assert fitted and fitted.ends >= 8 and fitted.now < 0.8 * fitted.blind
+    fitted = fit_ends(checkpoint, batches, dreams=40)
+    assert fitted and fitted.ends >= 8 and fitted.now < 0.95 * fitted.blind
     after = checkpoint.network.state_dict()
     ids = torch.tensor(checkpoint.tokenizer.answer_ids).view(2, -1)
     others = torch.ones(len(checkpoint.tokenizer), dtype=torch.bool)
@@ -48,14 +48,25 @@ def test_only_the_words_for_ends_change_and_doing_it_twice_changes_nothing(check
     assert torch.equal(words[others], before["text_out.weight"][others])
     apart = words[ids[1]] - words[ids[0]]
     assert torch.allclose(apart, apart[:1].expand_as(apart), atol=1e-5), "one direction for all"
-    assert fit_ends(checkpoint, batches, rows=120) == fitted
+    assert fit_ends(checkpoint, batches, dreams=40) == fitted
     assert torch.equal(checkpoint.network.text_out.weight, words)
     assert "better than by chance" in describe(fitted)
 
 
+def test_ends_count_as_often_as_they_come_and_are_met_at_every_depth(checkpoint):
+    batches = make_batches(checkpoint, ended=True)
+    known, ended, weight = look(checkpoint, batches, dreams=40)
+    assert int(ended.sum()) == 10, "one of each episode"
+    others = float(weight[ended == 0].sum())
+    assert others == int((ended == 0).sum())
+    assert float(weight[ended == 1].sum()) == pytest.approx(others / 15)  # one in 15 steps
+    bright = known[ended == 1]
+    assert len(bright.round(decimals=4).unique(dim=0)) > 5, "shown real and dreamed"
+
+
 def test_without_ends_nothing_changes(checkpoint):
     before = checkpoint.network.text_out.weight.clone()
-    assert fit_ends(checkpoint, make_batches(checkpoint, ended=False), rows=40) is None
+    assert fit_ends(checkpoint, make_batches(checkpoint, ended=False), dreams=12) is None
     assert torch.equal(checkpoint.network.text_out.weight, before)
     assert "no dream will end" in describe(None)
 
@@ -65,16 +76,16 @@ def test_odds_are_right_on_average_and_higher_where_ends_are():
     known[:, 0] = 1.0
     chance = torch.sigmoid(known @ torch.tensor([-4.0, 2.0, 0, 0, 0, 0]))
     ended = torch.bernoulli(chance, generator=torch.Generator().manual_seed(1))
-    said = torch.sigmoid(known @ regress(known, ended))
+    said = torch.sigmoid(known @ regress(Seen(known, ended, torch.ones(4000))))
     assert float(said.mean()) == pytest.approx(float(ended.mean()), rel=0.05)
     assert float(said[ended > 0].mean()) > 3 * float(said[ended == 0].mean())
 
 
 def test_a_finished_run_fits_them_and_its_other_weights_stay(tmp_path, capsys):
-    config = make_config(write_data(tmp_path / "data"), tmp_path / "run")
+    config = make_config(write_data(tmp_path / "data", num=16), tmp_path / "run")
     train(config)
     before = load_file(tmp_path / "run/model/transformer/diffusion_pytorch_model.safetensors")
-    config.end_rows = 600
+    config.end_dreams = 24
     train(config)
     assert "ends: " in capsys.readouterr().out
     after = load_file(tmp_path / "run/model/transformer/diffusion_pytorch_model.safetensors")
