@@ -22,15 +22,17 @@ from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
 from agents.policy import PolicyAgent
 from agents.report import draw_learning, table
-from agents.scores import ByAnswer, Score, by_reward, find_thing
+from agents.scores import ByAnswer, ByLook, Score, by_reward, find_thing
 from agents.scripted import RandomActions, Stay
 from agents.tasks import Task, find_task
 from worldsim import provenance
 from worldsim.errors import WorldsimError
+from worldsim.metrics import LPIPS
 from worldsim.reader import Reader
+from worldsim.unified import Model
 
 PLACES = ("real", "dream")
-FOLLOW = "follow:"
+FOLLOW, IMAGINE = "follow:", "imagine "
 
 
 @dataclass
@@ -41,8 +43,9 @@ class AgentEvalConfig:
         task: What is played.
         agents: Who plays, with commas: ``random``, ``stay``, a bundled agent by its task's name,
             the folder of a trained one, ``cem`` and ``mppi``, which plan for reward in the dream,
-            or ``cem:walk to the red box``, to get near what the model says it sees; or ``follow:``
-            and an instruction, which the model itself follows.
+            or ``cem:walk to the red box``, to get near what the model says it sees, or
+            ``cem:imagine you see a red box ahead``, to get to where it looks like what the model
+            imagines; or ``follow:`` and an instruction, which the model itself follows.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
         places: Where: real, dream.
@@ -126,7 +129,11 @@ def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent
     method, _, sentence = name.partition(":")
     if method in METHODS:
         score: Score = by_reward
-        if sentence:
+        if sentence.startswith(IMAGINE):
+            model = Model.from_pretrained(cfg.checkpoint or None)
+            goal = model.imagine([sentence.removeprefix(IMAGINE).strip()], [cfg.seed])[0]
+            score = ByLook(goal, LPIPS.load())
+        elif sentence:
             thing = find_thing(sentence, world.things)
             score = ByAnswer(Reader.from_pretrained(cfg.checkpoint or None), thing)
         dream = gym.make_vec(
