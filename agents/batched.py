@@ -62,6 +62,9 @@ class BatchedEnv(VecEnv):
                 "dreams it is damaged or diverged; use another checkpoint"
             )
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for known in (found, found.get("final_info", {})):
+            for lane in np.flatnonzero(known.get("_end_chance", [])).tolist():
+                infos[lane]["end_chance"] = float(known["end_chance"][lane])
         for lane in np.flatnonzero(ended | cut).tolist():
             infos[lane]["terminal_observation"] = found["final_obs"][lane]
             infos[lane]["TimeLimit.truncated"] = bool(cut[lane] and not ended[lane])

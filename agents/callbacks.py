@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm.auto import tqdm
@@ -24,6 +25,40 @@ def now(about: About, steps: int) -> About:
     """Return what an agent is after so many steps; in the real world all of them are real."""
     real = steps if about.inside == "real" else about.real_frames
     return replace(about, steps=steps, real_frames=real)
+
+
+class WeighedEnds(BaseCallback):
+    """Takes off every reward what a chance of an end takes away: that share of what comes after.
+
+    A dream that says how likely an end is need not be ended to learn from it, and what is dangerous
+    is felt at every step instead of once in hundreds: chances to go on as weights, as in DreamerV2
+    (Hafner et al. 2021, arXiv 2010.02193). Where worlds say no chance, nothing is changed.
+    """
+
+    def _on_rollout_start(self) -> None:
+        self._met = list[float]()
+
+    def _on_rollout_end(self) -> None:
+        self.logger.record("dream/end_chance", float(np.mean(self._met)))
+
+    def _on_step(self) -> bool:
+        model: Any = self.model
+        infos, rewards = self.locals["infos"], self.locals["rewards"]
+        chances = np.array([info.get("end_chance", 0.0) for info in infos], np.float32)
+        self._met.append(float(chances.mean()))
+        # Of a world that has ended nothing comes after.
+        ended = self.locals["dones"] & [
+            not info.get("TimeLimit.truncated", False) for info in infos
+        ]
+        chances[ended] = 0
+        if chances.any():
+            after = np.array(self.locals["new_obs"])
+            for lane in np.flatnonzero(self.locals["dones"]):
+                after[lane] = infos[lane]["terminal_observation"]  # not the next beginning
+            with torch.no_grad():
+                values = model.policy.predict_values(model.policy.obs_to_tensor(after)[0])
+            rewards -= model.gamma * chances * values[:, 0].cpu().numpy()  # read after this
+        return True
 
 
 class Saver(BaseCallback):

@@ -13,6 +13,7 @@ from worldsim.train.program import TrainConfig
 from worldsim.train.world_stage import WorldStageConfig
 
 PLACES = ("dream", "real", "both")
+ENDS = ("weighed", "drawn")
 
 
 @dataclass
@@ -86,6 +87,8 @@ class AgentTrainConfig:
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         data: Dataset whose moments dreams begin in; empty: the checkpoint's clips.
         horizon: Steps after which a dream is cut off and the value of what follows is guessed.
+        ends: What dreams do about ends: ``weighed`` go on, and what is worth nothing after an end
+            is taken off by its chance, see `callbacks.WeighedEnds`; ``drawn`` end by chance.
         cut_lost: Cut off dreams, too, whose pictures look like none that dreams begin with.
         eval_every: Steps between measurements in the real simulator; 0: none.
         eval_episodes: Of each measurement, in held-out places.
@@ -106,6 +109,7 @@ class AgentTrainConfig:
     checkpoint: str = ""
     data: str = ""
     horizon: int = 32
+    ends: str = "weighed"
     cut_lost: bool = True
     eval_every: int = 50_000
     eval_episodes: int = 10
@@ -120,6 +124,8 @@ def check(cfg: AgentTrainConfig) -> None:
     """Refuse what makes no sense."""
     if cfg.inside not in PLACES:
         raise WorldsimError(f"in={cfg.inside}: use {', '.join(PLACES)}")
+    if cfg.ends not in ENDS:
+        raise WorldsimError(f"ends={cfg.ends}: use {' or '.join(ENDS)}")
     for name in ("steps", "num_envs", "stack", "horizon", "save_every", "eval_episodes"):
         if getattr(cfg, name) < 1:
             raise WorldsimError(f"{name}={getattr(cfg, name)}: use 1 or more")

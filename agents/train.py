@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecMonitor, 
 from agents.batched import BatchedEnv, ScaledRewards
 from agents.both import alternate
 from agents.bundled import find_agent
-from agents.callbacks import STATE, Judge, Saver
+from agents.callbacks import STATE, Judge, Saver, WeighedEnds
 from agents.options import AgentTrainConfig, check
 from agents.play import make_real
 from agents.policy import About, load_policy
@@ -60,7 +60,7 @@ def learn(cfg: AgentTrainConfig) -> int:
         try:
             learner.learn(
                 max(0, cfg.steps - done),
-                CallbackList([saver, judge]),
+                CallbackList([WeighedEnds(), saver, judge]),
                 reset_num_timesteps=done == 0,
             )
         except KeyboardInterrupt:
@@ -89,6 +89,7 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
             checkpoint=cfg.checkpoint or None,
             dataset=cfg.data or None,
             max_episode_steps=cfg.horizon,
+            draw_ends=cfg.ends == "drawn",
             cut_lost=cfg.cut_lost,
         )
         world: Any = env.unwrapped

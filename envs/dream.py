@@ -79,8 +79,7 @@ class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, Info]:
         """Dream the next frame; `action` 0 leaves the lead to a sentence said before."""
         self._seen()
-        words, rewards, terminated = self._core.step([action])
-        info = {"action_text": words[0]}
+        (info,), rewards, terminated = self._core.step([action])
         return self._seen(), float(rewards[0]), bool(terminated[0]), False, info
 
     def render(self) -> np.ndarray | None:

@@ -97,11 +97,12 @@ class DreamCore:
             self._said[lane], self._led[lane] = None, 0
         return [{"start": start.name, "prompt": prompt} for start in starts]
 
-    def step(self, actions: Sequence[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
+    def step(self, actions: Sequence[Any]) -> tuple[list[Info], np.ndarray, np.ndarray]:
         """Take one action in every lane; 0 leaves the lead to a sentence said before.
 
         Returns:
-            The words of the actions, rewards float32 ``(lanes,)``, terminated bool ``(lanes,)``.
+            For each ``action_text``, its words, and ``end_chance``, that with which it was drawn
+            whether the world ends; rewards float32 ``(lanes,)``, terminated bool ``(lanes,)``.
         """
         numbers = [whole_number(action) for action in actions]
         words = [self.spec.action_text(number) for number in numbers]
@@ -115,7 +116,9 @@ class DreamCore:
         )
         self._led = [max(0, led - 1) for led in self._led]
         self.frames = out.frames.numpy()
-        return words, out.rewards.numpy().astype(np.float32), out.terminated.numpy()
+        chances = out.end_chances.tolist()
+        infos = [{"action_text": a, "end_chance": c} for a, c in zip(words, chances, strict=True)]
+        return infos, out.rewards.numpy().astype(np.float32), out.terminated.numpy()
 
     def say(self, texts: Sequence[str | None]) -> None:
         """Let a sentence lead each lane for which one is given, while action 0 is taken."""

@@ -37,6 +37,7 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         render_mode: ``"rgb_array"`` or None.
         place: As in `DreamEnv`.
         dataset: As in `DreamEnv`.
+        draw_ends: Whether worlds end; else they only say with what chance, ``info["end_chance"]``.
         cut_lost: Truncate dreams whose pictures look like none that dreams begin with.
 
     Raises:
@@ -58,12 +59,14 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         render_mode: str | None = None,
         place: str = "",
         dataset: str | Path | None = None,
+        draw_ends: bool = True,
         cut_lost: bool = False,
     ):
         self.autoreset_mode = _offered(autoreset_mode, output)
         self._core = DreamCore(
             world, checkpoint, num_envs, num_steps, device, render_mode, place, dataset
         )
+        self._core.simulator.draw_ends = draw_ends
         self.spec_world = self._core.spec
         self.metadata = {
             **self.metadata,
@@ -110,14 +113,13 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
                 f"actions of shape {np.shape(actions)} for {self.num_envs} worlds: "
                 f"give integers ({self.num_envs},)"
             )
-        words, rewards, terminated = self._core.step(list(np.asarray(actions)))
+        infos, rewards, terminated = self._core.step(list(np.asarray(actions)))
         self._steps += 1
         truncated = np.zeros(self.num_envs, bool)
         if self.limit:
             truncated = (self._steps >= self.limit) & ~terminated
         if self._known:
             truncated |= self._known.lost(self._core.frames) & ~terminated
-        infos: list[Info] = [{"action_text": word} for word in words]
         done = np.flatnonzero(terminated | truncated).tolist()
         if done and self.autoreset_mode is AutoresetMode.SAME_STEP:
             last = [self._out(self._core.frames[lane]) for lane in done]

@@ -76,6 +76,7 @@ class Simulator:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = dtype or (torch.bfloat16 if multiplies_bf16(self.device) else torch.float32)
         self.num_envs, self.weights_id = num_envs, weights_id
+        self.draw_ends = True  # else worlds go on whatever the chance of an end
         self.tokenizer, self.worlds, self.starts = (
             checkpoint.tokenizer, checkpoint.worlds, checkpoint.starts,
         )  # fmt: skip
@@ -192,6 +193,7 @@ class Simulator:
         latents = self._rollout.draw(every, words, noise, self.levels)
         denoised = time.perf_counter()
         luck = torch.cat([torch.rand(1, generator=g) for g in self._noise])
+        luck = luck if self.draw_ends else torch.ones_like(luck)
         answer = self._answer(every, self._rollout.commit(every, latents), luck)
         committed = time.perf_counter()
         frames = self._decode(latents)

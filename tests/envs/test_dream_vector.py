@@ -79,7 +79,8 @@ def test_make_vec_gives_one_native_batch_with_the_single_world_s_spaces(env, fol
     assert frames in env.observation_space
     for value, kind in ((rewards, np.float32), (terminated, np.bool_), (truncated, np.bool_)):
         assert value.shape == (3,) and value.dtype == kind
-    assert info["_action_text"].all() and set(info) == {"action_text", "_action_text"}
+    told = {"action_text", "_action_text", "end_chance", "_end_chance"}
+    assert info["_action_text"].all() and set(info) == told
 
 
 def test_an_episode_is_cut_in_the_step_it_ends_and_begins_anew(make):
@@ -298,3 +299,14 @@ def test_what_is_not_offered_is_refused(folder):
     env.reset(seed=0)
     with pytest.raises(WorldsimError, match="number of lanes"):
         env.restore(other.snapshot())
+
+
+def test_the_chance_of_an_end_is_told_of_every_world_also_of_one_that_is_cut_off(folder):
+    env = DreamVectorEnv(2, checkpoint=folder, max_episode_steps=2, draw_ends=False)
+    env.reset(seed=0)
+    for last in (False, True):
+        *_, terminated, truncated, info = env.step(np.array([FORWARD, 0]))
+        told = info["final_info"] if last else info
+        assert not terminated.any() and truncated.all() == last
+        assert told["_end_chance"].all() and (told["end_chance"] > 0).all()
+        assert (told["end_chance"] < 1).all()
