@@ -143,6 +143,7 @@ def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent
             dataset=cfg.data or None,
             max_episode_steps=-1,
             autoreset_mode="Disabled",
+            draw_ends=False,
         )
         return Planner(dream, actions, score, replace(cfg.planner, method=method), cfg.seed)
     agent = PolicyAgent.load(find_agent(name), world, cfg.greedy, cfg.seed)

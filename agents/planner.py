@@ -51,7 +51,8 @@ class Planner:
 
     Args:
         dream: As many worlds side by side as ways are tried; told ``frames`` and ``actions`` when
-            it is reset, and not beginning anew by itself (``autoreset_mode`` DISABLED).
+            it is reset, and not beginning anew by itself (``autoreset_mode`` DISABLED). Of one made
+            with ``draw_ends=False`` ways count as far as it is likely that they have not ended.
         actions: The world's numbers of the actions that may be taken.
         score: What is good.
         config: How a way is searched.
@@ -75,6 +76,7 @@ class Planner:
                                 "autoreset_mode='Disabled'")  # fmt: skip
         self.dream, self.actions, self.score = dream, np.array(actions, np.int64), score
         self._seed, self._random = seed, np.random.default_rng(seed)
+        self._weigh_ends = not getattr(dream.unwrapped, "draw_ends", True)
         self.reset()
 
     def reset(self) -> None:
@@ -142,17 +144,18 @@ class Planner:
                 "actions": np.array(done[len(done) - len(frames) + 1 :], np.int64),
             },
         )
-        now = np.ones(len(ways), bool)
+        now = np.ones(len(ways))  # how likely it is that the way has not ended
         rewards, alive = list[np.ndarray](), list[np.ndarray]()
         last = np.repeat(frames[-1][None], len(ways), axis=0)
         for step in range(self.config.horizon):
-            seen, paid, ended, *_ = self.dream.step(
+            seen, paid, ended, _, info = self.dream.step(
                 self.actions[ways[:, step // self.config.repeat]]
             )
             alive.append(now)
-            rewards.append(np.where(now, paid, 0.0))
-            last = np.where(now[:, None, None, None], seen, last)
-            now = now & ~ended
+            rewards.append(np.where(now > 0, now * paid, 0.0))
+            last = np.where(now[:, None, None, None] > 0, seen, last)
+            chance = info.get("end_chance", 0.0) if self._weigh_ends else 0.0
+            now = now * np.where(ended, 0.0, 1.0 - chance)
         return self.score(last, np.stack(rewards), np.stack(alive))
 
     def _weigh(self, scores: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ class Score(Protocol):
         Args:
             frames: uint8 ``(N, H, W, 3)``, the last of each way.
             rewards: ``(T, N)``, 0 after an end.
-            alive: bool ``(T, N)``: whether there was no end yet.
+            alive: ``(T, N)``: whether there was no end yet, or how likely that is; 0 to 1.
         """
 
 

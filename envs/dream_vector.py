@@ -66,7 +66,7 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         self._core = DreamCore(
             world, checkpoint, num_envs, num_steps, device, render_mode, place, dataset
         )
-        self._core.simulator.draw_ends = draw_ends
+        self.draw_ends = self._core.simulator.draw_ends = draw_ends
         self.spec_world = self._core.spec
         self.metadata = {
             **self.metadata,

@@ -86,6 +86,31 @@ def test_it_stays_away_from_an_end():
     assert drive(planner, 2, 12) > 0
 
 
+class Danger(Strip):
+    """Ends nowhere, but says that it might, the likelier the farther to the left."""
+
+    draw_ends = False
+
+    def step(self, actions):
+        frames, _, ended, cut, _ = super().step(actions)
+        chance = np.where(self.at < 8, 0.3, 0.0)
+        return frames, np.ones(self.num_envs), ended & False, cut, {"end_chance": chance}
+
+
+def test_it_stays_away_from_where_an_end_is_likely():
+    """Every step pays the same as far as it is likely to be lived."""
+    config = PlannerConfig(horizon=6, repeat=2, context=4)
+    seen = []
+    planner = Planner(
+        Danger(), [STAY, LEFT, RIGHT],
+        lambda frames, rewards, alive: seen.append(alive) or by_reward(frames, rewards, alive),
+        config,
+    )  # fmt: skip
+    assert drive(planner, 7, 12) >= 8
+    assert ((seen[0] > 0) & (seen[0] <= 1)).all() and (seen[0][0] == 1).all()
+    assert np.isclose(seen[0], 0.7).any() and (np.diff(seen[0], axis=0) <= 0).all()
+
+
 def test_dreams_begin_with_what_was_seen_and_done():
     planner = make()
     drive(planner, 10, 7)
