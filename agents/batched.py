@@ -22,19 +22,22 @@ class BatchedEnv(VecEnv):
     Args:
         env: With autoreset in the same step, such as every dream.
         actions: The env's number of each action on offer here.
+        repeat: Steps of the env for one step here: an action is held so long and its rewards are
+            added up. An episode that ends earlier gives way to the next, in which the world's
+            first action on offer is held for the rest.
 
     Raises:
         WorldsimError: The env resets itself in another way, or a reward is not a number.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], actions: Sequence[int]):
+    def __init__(self, env: VectorEnv[Any, Any, Any], actions: Sequence[int], repeat: int = 1):
         mode = env.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value):
             raise WorldsimError(
                 f"autoreset_mode {mode} does not fit stable-baselines3: make the environment with "
                 "SAME_STEP"
             )
-        self.env = env
+        self.env, self.repeat = env, repeat
         self._actions = np.array(actions, np.int64)
         self._chosen = np.zeros(env.num_envs, np.int64)
         super().__init__(
@@ -54,7 +57,20 @@ class BatchedEnv(VecEnv):
 
     def step_wait(self) -> tuple[Obs, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Do it; frames of episodes that are over are the first ones of the next."""
-        frames, rewards, ended, cut, found = self.env.step(self._chosen)
+        frames, total, over, infos = self._step_once(self._chosen)
+        for _ in range(self.repeat - 1):
+            held = np.where(over, self._actions[0], self._chosen)
+            frames, rewards, now_over, found = self._step_once(held)
+            total = total + np.where(over, 0, rewards)
+            for lane in np.flatnonzero(~over).tolist():
+                infos[lane] = _after(infos[lane], found[lane])
+            over = over | now_over
+        return frames, total.astype(np.float32), over, infos
+
+    def _step_once(
+        self, actions: np.ndarray
+    ) -> tuple[Obs, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        frames, rewards, ended, cut, found = self.env.step(actions)
         if not np.isfinite(rewards).all():
             lane = int(np.flatnonzero(~np.isfinite(rewards))[0])
             raise WorldsimError(
@@ -68,7 +84,7 @@ class BatchedEnv(VecEnv):
         for lane in np.flatnonzero(ended | cut).tolist():
             infos[lane]["terminal_observation"] = found["final_obs"][lane]
             infos[lane]["TimeLimit.truncated"] = bool(cut[lane] and not ended[lane])
-        return frames, rewards.astype(np.float32), ended | cut, infos
+        return frames, rewards, ended | cut, infos
 
     def close(self) -> None:
         """Close the env."""
@@ -92,6 +108,14 @@ class BatchedEnv(VecEnv):
     ) -> list[bool]:
         """Tell that no single world has wrappers of its own."""
         return [False] * len(list(self._get_indices(indices)))
+
+
+def _after(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known after two steps: the last, and the chance of an end in either."""
+    if "end_chance" not in now:
+        return now
+    lives = (1 - before.get("end_chance", 0.0)) * (1 - now["end_chance"])
+    return now | {"end_chance": 1 - lives}
 
 
 class ScaledRewards(VecEnvWrapper):

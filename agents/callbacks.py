@@ -71,8 +71,8 @@ class Saver(BaseCallback):
         self.bar = tqdm(total=cfg.steps, initial=done, desc=cfg.inside, unit="step")
 
     def _on_step(self) -> bool:
-        self.bar.update(self.training_env.num_envs)
-        if self.num_timesteps >= self.next:
+        self.bar.update(self.training_env.num_envs * self.cfg.repeat)
+        if self.num_timesteps * self.cfg.repeat >= self.next:
             self.next += self.cfg.save_every
             self.save()
         return True
@@ -90,7 +90,7 @@ class Saver(BaseCallback):
         out = Path(self.cfg.out)
         policy: Any = self.model.policy
         spent = time.monotonic() - self.began - self.judge.seconds
-        about = now(self.about, self.model.num_timesteps)
+        about = now(self.about, self.model.num_timesteps * self.cfg.repeat)
         about = replace(about, seconds=about.seconds + spent)
         save_policy(out / "agent", policy, about)
         state = {
@@ -114,18 +114,22 @@ class Judge(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         every = self.cfg.eval_every
-        if every and self.num_timesteps // every > self.measured // every:
+        if every and self._steps // every > self.measured // every:
             self._measure()
 
     def _on_training_end(self) -> None:
-        if self.cfg.eval_every and self.num_timesteps > self.measured:
+        if self.cfg.eval_every and self._steps > self.measured:
             self._measure()
+
+    @property
+    def _steps(self) -> int:
+        return self.num_timesteps * self.cfg.repeat
 
     def _on_step(self) -> bool:
         return True
 
     def _measure(self) -> None:
-        began, self.measured = time.monotonic(), self.num_timesteps
+        began, self.measured = time.monotonic(), self._steps
         env = make_real(self.task, "heldout")
         try:
             world: Any = env.unwrapped
@@ -136,14 +140,14 @@ class Judge(BaseCallback):
         finally:
             env.close()
         self.logger.record("real/return", found["mean"])
-        self.logger.dump(self.num_timesteps)
+        self.logger.dump(self._steps)
         path = Path(self.cfg.out) / "real.csv"
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             if new:
                 rows.writerow(["steps", "real_frames", "mean", "low", "high", "episodes"])
-            real = now(self.about, self.num_timesteps).real_frames
+            real = now(self.about, self._steps).real_frames
             numbers = (found[name] for name in ("mean", "low", "high", "episodes"))
-            rows.writerow([self.num_timesteps, real, *numbers])
+            rows.writerow([self._steps, real, *numbers])
         self.seconds += time.monotonic() - began

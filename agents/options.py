@@ -22,7 +22,7 @@ class PPOConfig:
 
     Attributes:
         learning_rate: Of Adam.
-        n_steps: Steps of each world between updates.
+        n_steps: Choices in each world between updates.
         batch_size: Of an update.
         n_epochs: Times that what was lived is gone over.
         gamma: What the next step is worth.
@@ -84,6 +84,8 @@ class AgentTrainConfig:
         steps: Steps to learn from, in all worlds together.
         num_envs: Worlds side by side.
         stack: Newest frames that the agent sees.
+        repeat: Steps for which it holds an action, seeing no frames in between: who chooses anew at
+            every step gets nowhere by chance.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         data: Dataset whose moments dreams begin in; empty: the checkpoint's clips.
         horizon: Steps after which a dream is cut off and the value of what follows is guessed.
@@ -106,6 +108,7 @@ class AgentTrainConfig:
     steps: int = 200_000
     num_envs: int = 16
     stack: int = 3
+    repeat: int = 1
     checkpoint: str = ""
     data: str = ""
     horizon: int = 32
@@ -126,7 +129,7 @@ def check(cfg: AgentTrainConfig) -> None:
         raise WorldsimError(f"in={cfg.inside}: use {', '.join(PLACES)}")
     if cfg.ends not in ENDS:
         raise WorldsimError(f"ends={cfg.ends}: use {' or '.join(ENDS)}")
-    for name in ("steps", "num_envs", "stack", "horizon", "save_every", "eval_episodes"):
+    for name in ("steps", "num_envs", "stack", "repeat", "horizon", "save_every", "eval_episodes"):
         if getattr(cfg, name) < 1:
             raise WorldsimError(f"{name}={getattr(cfg, name)}: use 1 or more")
     if cfg.both.rounds < 1 or cfg.both.real_steps < 1:

@@ -39,6 +39,7 @@ class About:
         real_frames: Steps of the real world that went into it; of an agent of a dream, those of
             the data its dreams begin in, which its model may have learnt more than.
         seconds: It took to learn, measuring left out.
+        repeat: Steps for which it holds an action; it sees no frames in between.
     """
 
     task: str
@@ -50,6 +51,7 @@ class About:
     model: str = ""
     real_frames: int = 0
     seconds: float = 0.0
+    repeat: int = 1
 
 
 def make_policy(about: About, rate: float = 0.0) -> ActorCriticPolicy:
@@ -84,6 +86,7 @@ class PolicyAgent:
         self.policy, self.about, self.actions, self.greedy = policy, about, actions, greedy
         self._random = np.random.default_rng(seed)
         self._seen: deque[np.ndarray] = deque(maxlen=about.stack)
+        self._action, self._held = 0, 0
 
     @classmethod
     def load(
@@ -101,6 +104,7 @@ class PolicyAgent:
     def reset(self) -> None:
         """Begin an episode: what was seen before is forgotten."""
         self._seen.clear()
+        self._held = 0
 
     @torch.inference_mode()
     def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
@@ -111,6 +115,12 @@ class PolicyAgent:
                 f"this agent sees frames of {size} x {size}, not {observation.shape}: make the "
                 f"world with image_size={size}"
             )
+        if not self._held:
+            self._action, self._held = self._choose(observation), self.about.repeat
+        self._held -= 1
+        return self._action
+
+    def _choose(self, observation: np.ndarray) -> int:
         # As `VecFrameStack` does: before the first frame there is nothing, which is black.
         black = [np.zeros_like(observation)] * (self.about.stack - 1 - len(self._seen))
         self._seen.append(observation)

@@ -52,27 +52,31 @@ def learn(cfg: AgentTrainConfig) -> int:
         about = _about(cfg, task, worlds)
         learner = make_learner(cfg, worlds)
         about = replace(about, real_frames=about.real_frames + _begin_as(learner, cfg, about))
-        done, seconds = _resume(learner, out / STATE)
+        done, seconds = _resume(learner, out / STATE, cfg.repeat)
         about = replace(about, seconds=seconds)
         learner.set_logger(configure(str(out), ["csv", "tensorboard"]))
         judge = Judge(cfg, task, about)
         saver = Saver(cfg, about, done, judge)
         try:
             learner.learn(
-                max(0, cfg.steps - done),
+                max(0, cfg.steps - done) // cfg.repeat,
                 CallbackList([WeighedEnds(), saver, judge]),
                 reset_num_timesteps=done == 0,
             )
         except KeyboardInterrupt:
             saver.save()
-            print(f"interrupted at step {learner.num_timesteps}: the same line goes on from there")
+            print(
+                f"interrupted at step {learner.num_timesteps * cfg.repeat}: "
+                "the same line goes on from there"
+            )
             return 130
         except ValueError as error:
             if "nan" not in str(error).lower():
                 raise
             raise WorldsimError(
-                f"the policy diverged at step {learner.num_timesteps}: lower ppo.learning_rate "
-                f"(now {cfg.ppo.learning_rate}); the agent of before is in {out / 'agent'}"
+                f"the policy diverged at step {learner.num_timesteps * cfg.repeat}: lower "
+                f"ppo.learning_rate (now {cfg.ppo.learning_rate}); the agent of before is in "
+                f"{out / 'agent'}"
             ) from error
         saver.save()
     finally:
@@ -100,7 +104,7 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
         )
         world = env.envs[0].unwrapped
     actions = [world.spec_world.action_index(words) for words in task.keys]
-    watched = VecMonitor(BatchedEnv(env, actions))
+    watched = VecMonitor(BatchedEnv(env, actions, cfg.repeat))
     worlds = VecFrameStack(ScaledRewards(watched, task.scale), cfg.stack)
     worlds.seed(cfg.seed)
     return worlds
@@ -109,7 +113,8 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
 def _about(cfg: AgentTrainConfig, task: Task, worlds: VecEnv) -> About:
     size = (worlds.observation_space.shape or (0,))[0]
     model = worlds.get_attr("model_id")[0] if cfg.inside == "dream" else ""
-    about = About(cfg.task, list(task.keys), cfg.stack, int(size), cfg.inside, model=model)
+    about = About(cfg.task, list(task.keys), cfg.stack, int(size), cfg.inside, model=model,
+                  repeat=cfg.repeat)  # fmt: skip
     lived = Dataset(cfg.data).episodes if cfg.inside == "dream" and cfg.data else []
     return replace(about, real_frames=sum(episode.length - 1 for episode in lived))
 
@@ -125,7 +130,7 @@ def _begin_as(learner: PPO, cfg: AgentTrainConfig, about: About) -> int:
     if not cfg.init_from:
         return 0
     known, policy = load_policy(find_agent(cfg.init_from))
-    differ = [name for name in ("task", "keys", "stack", "image_size")
+    differ = [name for name in ("task", "keys", "stack", "image_size", "repeat")
               if getattr(known, name) != getattr(about, name)]  # fmt: skip
     if differ:
         raise WorldsimError(
@@ -136,7 +141,7 @@ def _begin_as(learner: PPO, cfg: AgentTrainConfig, about: About) -> int:
     return known.real_frames
 
 
-def _resume(learner: PPO, path: Path) -> tuple[int, float]:
+def _resume(learner: PPO, path: Path, repeat: int) -> tuple[int, float]:
     """Take up a run where it was saved; return its steps and seconds.
 
     Which worlds come next is new luck.
@@ -147,11 +152,12 @@ def _resume(learner: PPO, path: Path) -> tuple[int, float]:
         state = torch.load(path, weights_only=True, map_location=learner.device)
         learner.policy.load_state_dict(state["policy"])
         learner.policy.optimizer.load_state_dict(state["optimizer"])
-        learner.num_timesteps, seconds = int(state["steps"]), float(state["seconds"])
+        steps, seconds = int(state["steps"]), float(state["seconds"])
+        learner.num_timesteps = steps // repeat
     except Exception as error:  # whatever a damaged file makes of torch
         raise WorldsimError(
             f"{path} is damaged ({' '.join(str(error).split())[:120]}): delete it to begin anew, "
             "or give another out="
         ) from error
-    print(f"going on from step {learner.num_timesteps}")
-    return learner.num_timesteps, seconds
+    print(f"going on from step {steps}")
+    return steps, seconds

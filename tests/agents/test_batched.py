@@ -4,7 +4,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor
 
-from agents.batched import BatchedEnv, ScaledRewards
+from agents.batched import BatchedEnv, ScaledRewards, _after
 from tests.agents.toy import KEYS, SPEC, Colours
 from worldsim.errors import WorldsimError
 
@@ -41,6 +41,29 @@ def test_the_last_frame_of_an_episode_is_kept_and_the_next_one_begun():
         assert info["terminal_observation"].shape == frame.shape
         assert info["TimeLimit.truncated"] is False
     assert not env.step(np.zeros(2, int))[2].any()
+
+
+def test_an_action_can_be_held_and_rewards_add_up_until_the_end():
+    env = BatchedEnv(make(2, steps=7), ACTIONS, repeat=3)
+    single = BatchedEnv(make(2, steps=7), ACTIONS)
+    for each in (env, single):
+        each.seed(1)
+        each.reset()
+    for _ in range(2):
+        frames, rewards, over, _ = env.step(np.array([LEFT, RIGHT]))
+        each = [single.step(np.array([LEFT, RIGHT])) for _ in range(3)]
+        assert np.array_equal(frames, each[-1][0]) and not over.any()
+        assert rewards.tolist() == sum(paid for _, paid, *_ in each).tolist()
+    last = single.step(np.array([LEFT, RIGHT]))  # the seventh step is the last
+    frames, rewards, over, infos = env.step(np.array([LEFT, RIGHT]))
+    assert over.all() and rewards.tolist() == last[1].tolist(), "the next episode pays nothing yet"
+    for info, known in zip(infos, last[3], strict=True):
+        assert np.array_equal(info["terminal_observation"], known["terminal_observation"])
+
+
+def test_the_chance_of_an_end_in_any_of_the_steps_held_is_told():
+    assert _after({"end_chance": 0.5}, {"end_chance": 0.2})["end_chance"] == pytest.approx(0.6)
+    assert _after({}, {"x": 1}) == {"x": 1}
 
 
 def test_being_cut_off_is_told_from_an_end():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,15 @@ def test_luck_is_an_argument(agent, tmp_path):
     agent.save(tmp_path)
     runs = [drive(PolicyAgent.load(tmp_path, SPEC, seed=s), frames(30)) for s in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_it_holds_an_action_and_does_not_look_in_between(agent):
+    held = PolicyAgent(agent.policy, replace(TOY, repeat=3), ACTIONS)
+    again = PolicyAgent(agent.policy, TOY, ACTIONS)
+    assert drive(held, frames(12)) == np.repeat(drive(again, frames(12)[::3]), 3).tolist()
+    held.reset()
+    held.act(frames(1)[0], {})
+    assert len(held._seen) == 1
 
 
 def test_it_sees_frames_as_the_learner_did(agent):

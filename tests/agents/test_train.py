@@ -78,6 +78,15 @@ def test_an_agent_can_begin_as_another_and_says_what_that_one_cost(trained, tmp_
         train(config(tmp_path / "wrong", stack=3, init_from=str(trained / "agent")))
 
 
+def test_an_agent_that_holds_its_actions_counts_the_worlds_steps(tmp_path):
+    assert train(config(tmp_path, steps=384, repeat=3, eval_every=192, eval_episodes=2)) == 0
+    about = json.loads((tmp_path / "agent/agent.json").read_text())
+    assert (about["repeat"], about["steps"], about["real_frames"]) == (3, 384, 384)
+    assert torch.load(tmp_path / STATE, weights_only=True)["steps"] == 384
+    with (tmp_path / "real.csv").open() as file:
+        assert [int(row["steps"]) for row in csv.DictReader(file)][-1] == 384
+
+
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     learn = PPO.learn
 
