@@ -28,7 +28,8 @@ class PlannerConfig:
         method: "cem" keeps the best ways and forgets the others (Rubinstein 1999); "mppi" weighs
             all by how good they are (Williams et al. 2017).
         horizon: Steps looked ahead.
-        repeat: Steps for which an action is held.
+        repeat: Steps for which an action is held in a way.
+        every: Steps acted before it looks ahead again; 0: as many as `repeat`.
         rounds: Times that better ways are drawn near the good ones.
         elites: Share of the ways that count as good, for cem.
         temperature: Of the weights, in deviations of the scores, for mppi.
@@ -39,6 +40,7 @@ class PlannerConfig:
     method: str = "cem"
     horizon: int = 12
     repeat: int = 3
+    every: int = 0
     rounds: int = 3
     elites: float = 0.125
     temperature: float = 0.5
@@ -91,7 +93,7 @@ class Planner:
         self._frames.append(observation)
         if self._held == 0:
             self._action = int(self.actions[self._plan()])
-            self._held = self.config.repeat
+            self._held = self.config.every or self.config.repeat
         self._held -= 1
         self._done.append(self._action)
         return self._action
@@ -116,19 +118,29 @@ class Planner:
     def _plan(self) -> int:
         """Search, and return which action to hold; the rest of the way is where to begin next."""
         chances = self._search()
-        self._chances = np.concatenate([chances[1:], self._uniform()[:1]])
+        gone = (self.config.every or self.config.repeat) // self.config.repeat  # holds acted
+        self._chances = np.concatenate([chances[gone:], self._uniform()[:gone]])
         return int(chances[0].argmax())
 
     def _search(self) -> np.ndarray:
         """Return how good each action is at each hold of the way, ``(K, actions)``."""
         config, chances = self.config, self._chances
-        for _ in range(config.rounds):
-            ways = self._draw(chances)  # (N, K)
+        every_way = self._all_ways()
+        for _ in range(1 if every_way is not None else config.rounds):
+            ways = self._draw(chances) if every_way is None else every_way  # (N, K)
             weights = self._weigh(self._try(ways))  # (N,)
             taken = ways[:, :, None] == np.arange(len(self.actions))
             found = (weights[:, None, None] * taken).sum(axis=0)  # (K, actions)
             chances = config.keep * chances + (1 - config.keep) * found
         return chances
+
+    def _all_ways(self) -> np.ndarray | None:
+        """Return every way, ``(N, K)``, where there are no more than are tried side by side."""
+        count, holds = len(self.actions), len(self._uniform())
+        if count**holds > self.dream.num_envs:
+            return None
+        numbers = np.arange(self.dream.num_envs) % count**holds  # what is left over tries again
+        return numbers[:, None] // count ** np.arange(holds) % count
 
     def _draw(self, chances: np.ndarray) -> np.ndarray:
         luck = self._random.random((self.dream.num_envs, len(chances), 1))
@@ -181,6 +193,8 @@ def _check(config: PlannerConfig) -> None:
     for name in ("horizon", "repeat", "rounds", "context"):
         if getattr(config, name) < 1:
             raise WorldsimError(f"{name}={getattr(config, name)}: use 1 or more")
+    if not 0 <= config.every <= config.horizon:
+        raise WorldsimError(f"every={config.every}: use 0 to horizon={config.horizon}")
     if not 0 < config.elites <= 1 or not 0 <= config.keep < 1 or config.temperature <= 0:
         raise WorldsimError(
             f"elites={config.elites}, keep={config.keep}, temperature={config.temperature}: use "

@@ -53,7 +53,7 @@ def drive(planner, at, steps):
 
 
 def make(score=by_reward, **changes):
-    config = PlannerConfig(**{"horizon": 6, "repeat": 2, "context": 4} | changes)
+    config = PlannerConfig(**{"horizon": 8, "repeat": 2, "context": 4} | changes)
     return Planner(Strip(), [STAY, LEFT, RIGHT], score, config)
 
 
@@ -109,6 +109,17 @@ def test_it_stays_away_from_where_an_end_is_likely():
     assert drive(planner, 7, 12) >= 8
     assert ((seen[0] > 0) & (seen[0] <= 1)).all() and (seen[0][0] == 1).all()
     assert np.isclose(seen[0], 0.7).any() and (np.diff(seen[0], axis=0) <= 0).all()
+
+
+def test_where_there_are_few_ways_each_is_tried():
+    config = PlannerConfig(horizon=6, repeat=3, rounds=4, every=1)
+    tried = []
+    planner = Planner(Strip(), [STAY, LEFT, RIGHT], by_reward, config)
+    original = planner._try
+    planner._try = lambda ways: tried.append(ways) or original(ways)
+    assert drive(planner, LENGTH // 2 - 1, 4) > LENGTH // 2
+    assert len(tried) == 4, "it looks ahead at every step, once"
+    assert len(np.unique(tried[0], axis=0)) == 9
 
 
 def test_dreams_begin_with_what_was_seen_and_done():
