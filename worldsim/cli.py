@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
 def usage() -> str:
     """Return the list of verbs."""
     lines = ["Usage: worldsim VERB key=value …", ""]
-    lines += [f"  {name:<14} {verb.help}" for name, verb in VERBS.items()]
+    lines += [f"  {name:<15} {verb.help}" for name, verb in VERBS.items()]
     return "\n".join([*lines, "", "`worldsim VERB --help` lists the keys of a verb."])
 
 
