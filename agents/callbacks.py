@@ -22,8 +22,8 @@ STATE = "training.pt"
 
 
 def now(about: About, steps: int) -> About:
-    """Return what an agent is after so many steps; in the real world all of them are real."""
-    real = steps if about.inside == "real" else about.real_frames
+    """Return what an agent is after so many steps; in the real world they are real, too."""
+    real = about.real_frames + (steps if about.inside == "real" else 0)
     return replace(about, steps=steps, real_frames=real)
 
 
@@ -39,13 +39,15 @@ class WeighedEnds(BaseCallback):
         self._met = list[float]()
 
     def _on_rollout_end(self) -> None:
-        self.logger.record("dream/end_chance", float(np.mean(self._met)))
+        if self._met:
+            self.logger.record("dream/end_chance", float(np.mean(self._met)))
 
     def _on_step(self) -> bool:
         model: Any = self.model
         infos, rewards = self.locals["infos"], self.locals["rewards"]
         chances = np.array([info.get("end_chance", 0.0) for info in infos], np.float32)
-        self._met.append(float(chances.mean()))
+        if any("end_chance" in info for info in infos):
+            self._met.append(float(chances.mean()))
         # Of a world that has ended nothing comes after.
         ended = self.locals["dones"] & [
             not info.get("TimeLimit.truncated", False) for info in infos

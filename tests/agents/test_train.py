@@ -74,6 +74,8 @@ def test_an_agent_can_begin_as_another_and_says_what_that_one_cost(trained, tmp_
     one, other = (load_file(folder / "agent/policy.safetensors")
                   for folder in (trained, tmp_path / "next"))  # fmt: skip
     assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
+    about = json.loads((tmp_path / "next/agent/agent.json").read_text())
+    assert (about["steps"], about["real_frames"]) == (64, 3072 + 64)
     with pytest.raises(WorldsimError, match=r"has another stack \(2, not 3\)"):
         train(config(tmp_path / "wrong", stack=3, init_from=str(trained / "agent")))
 

@@ -1,7 +1,5 @@
 """Many dreams in one batch, on a tiny model with random weights."""
 
-from __future__ import annotations
-
 import gymnasium
 import numpy as np
 import pytest
@@ -299,14 +297,3 @@ def test_what_is_not_offered_is_refused(folder):
     env.reset(seed=0)
     with pytest.raises(WorldsimError, match="number of lanes"):
         env.restore(other.snapshot())
-
-
-def test_the_chance_of_an_end_is_told_of_every_world_also_of_one_that_is_cut_off(folder):
-    env = DreamVectorEnv(2, checkpoint=folder, max_episode_steps=2, draw_ends=False)
-    env.reset(seed=0)
-    for last in (False, True):
-        *_, terminated, truncated, info = env.step(np.array([FORWARD, 0]))
-        told = info["final_info"] if last else info
-        assert not terminated.any() and truncated.all() == last
-        assert told["_end_chance"].all() and (told["end_chance"] > 0).all()
-        assert (told["end_chance"] < 1).all()

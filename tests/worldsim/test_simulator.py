@@ -46,19 +46,6 @@ def test_a_reset_shows_the_last_frame_of_every_clip(dream):
     assert np.array_equal(frames, np.stack([dream.starts[i].frames[-1] for i in (0, 1, 0)]))
 
 
-def test_a_world_that_may_not_end_says_with_what_chance_it_would(dream, monkeypatch):
-    """The pictures are the same: whether it ends is drawn after them."""
-    sure = []
-    for draw in (True, False):
-        monkeypatch.setattr(dream, "draw_ends", draw)
-        begin(dream)
-        sure.append([dream.step(["forward"] * 3) for _ in range(12)])
-    assert torch.equal(sure[0][0].frames, sure[1][0].frames)
-    assert torch.equal(sure[0][0].end_chances, sure[1][0].end_chances)
-    assert any(out.terminated.any() for out in sure[0])
-    assert not any(out.terminated.any() for out in sure[1])
-
-
 def test_a_step_gives_pictures_rewards_and_ends(dream):
     out = dream.step(KEYS)
     assert out.frames.shape == (3, 32, 32, 3) and out.frames.dtype == torch.uint8
