@@ -88,9 +88,13 @@ def record(cfg: RecordConfig) -> int:
 
 def world_of(agent: str) -> str:
     """Return the task of a trained agent, a world to `find_env_id`."""
-    from agents.bundled import find_agent  # loads torch
-    from agents.policy import read_about
-
+    try:
+        from agents.bundled import find_agent  # loads torch
+        from agents.policy import read_about
+    except ImportError as error:
+        raise WorldsimError(
+            f'a trained agent cannot act here ({error}): pip install "worldsim[agents]"'
+        ) from error
     return read_about(find_agent(agent)).task
 
 

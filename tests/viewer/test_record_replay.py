@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_a_trained_agent_is_filmed_in_the_world_of_its_task(tmp_path: Path, monk
     assert replay(ReplayConfig(file=str(path))) == 0
     with pytest.raises(WorldsimError, match="'nobody' is no agent"):
         film(tmp_path, policy="agent:nobody")
+
+
+def test_an_agent_without_its_library_is_one_line(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "agents.bundled", None)  # importing it fails
+    with pytest.raises(WorldsimError, match=r'cannot act here .*pip install "worldsim\[agents\]"'):
+        film(tmp_path, policy="agent:carracing")
 
 
 def test_a_script_sets_the_length_of_its_film(tmp_path: Path) -> None:
