@@ -6,18 +6,15 @@ Behaviour cloning (Pomerleau 1989), the baseline of every policy that is learnt 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from omegaconf import MISSING
-from stable_baselines3.common.policies import ActorCriticPolicy
 from tqdm.auto import tqdm
 
+from agents.moments import FitConfig, Moments, agreement, fit
 from agents.policy import About, make_policy, save_policy
 from agents.tasks import Task, find_task
 from worldsim.data import Dataset
@@ -37,7 +34,7 @@ class CloneConfig:
         out: Folder; the agent is in ``<out>/agent``.
         steps: Updates.
         batch_size: Moments of an update.
-        rate: Of Adam.
+        rate: Of Adam, falling to nothing.
         stack: Newest frames that the agent sees.
         device: Where to compute.
         seed: Of weights and batches.
@@ -55,35 +52,6 @@ class CloneConfig:
     seed: int = 0
 
 
-@dataclass
-class Moments:
-    """Moments of play: frames uint8 ``(N, H, W, 3)``, and of some of them what was done.
-
-    Attributes:
-        frames: Of all episodes, one after the other.
-        begins: Of each frame the first one of its episode, ``(N,)``.
-        at: Frames at which one of the task's actions was taken, ``(M,)``.
-        keys: Which, ``(M,)``.
-    """
-
-    frames: np.ndarray
-    begins: np.ndarray
-    at: np.ndarray
-    keys: np.ndarray
-
-    def stacked(self, which: np.ndarray, stack: int) -> torch.Tensor:
-        """Return the newest frames at some moments, uint8 ``(B, 3 K, H, W)``, as agents see them.
-
-        Before an episode's first frame there is nothing, which is black.
-        """
-        at = self.at[which][:, None] - np.arange(stack)[::-1]  # (B, K)
-        known = at >= self.begins[self.at[which]][:, None]
-        pictures = self.frames[np.maximum(at, 0)] * known[..., None, None, None].astype(np.uint8)
-        b, k, h, w, c = pictures.shape
-        stacked = pictures.transpose(0, 1, 4, 2, 3).reshape(b, k * c, h, w)
-        return torch.from_numpy(np.ascontiguousarray(stacked))
-
-
 def clone(cfg: CloneConfig) -> None:
     """Learn from play, and say how often it does what was done where it did not learn."""
     task = find_task(cfg.task)
@@ -94,25 +62,15 @@ def clone(cfg: CloneConfig) -> None:
     size = learnt.frames.shape[1]
     about = About(cfg.task, list(task.keys), cfg.stack, int(size), "play")
     policy = make_policy(about).to(cfg.device)
-    optimizer = torch.optim.Adam(policy.parameters(), cfg.rate)
-    bar = tqdm(_batches(len(learnt.at), cfg), total=cfg.steps, desc="clone", unit="update")
-    for which in bar:
-        loss = F.cross_entropy(
-            _logits(policy, learnt.stacked(which, cfg.stack)),
-            torch.from_numpy(learnt.keys[which]).to(cfg.device),
-        )
-        if not torch.isfinite(loss):
-            raise WorldsimError(f"the loss is {loss.item()}: lower rate= (now {cfg.rate})")
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        bar.set_postfix({"loss": f"{loss.item():.3f}"}, refresh=False)
+    how = FitConfig(cfg.steps, cfg.batch_size, cfg.rate, cfg.stack, 1, cfg.seed)
+    fit(policy, learnt, how, "clone")
     about = About(
         **vars(about) | {"steps": cfg.steps * cfg.batch_size, "real_frames": len(learnt.at),
                          "seconds": time.monotonic() - began}
     )  # fmt: skip
     save_policy(Path(cfg.out) / "agent", policy, about)
-    right, usual = _accuracy(policy, kept, cfg), np.bincount(kept.keys).max() / len(kept.keys)
+    right = agreement(policy, kept, cfg.stack, 1)
+    usual = np.bincount(kept.keys).max() / len(kept.keys)
     print(f"does what was done in {right:.0%} of {len(kept.keys)} other moments (the most frequent "
           f"action: {usual:.0%})\nwrote {Path(cfg.out) / 'agent'}")  # fmt: skip
 
@@ -148,26 +106,6 @@ def _moments(dataset: Dataset, chosen: np.ndarray, task: Task) -> Moments:
             "task"
         )
     return Moments(np.concatenate(frames), np.array(begins), np.array(at), np.array(done))
-
-
-def _batches(count: int, cfg: CloneConfig) -> Iterator[np.ndarray]:
-    rng = np.random.default_rng(cfg.seed)
-    for _ in range(cfg.steps):
-        yield rng.integers(count, size=cfg.batch_size)
-
-
-def _logits(policy: ActorCriticPolicy, pixels: torch.Tensor) -> torch.Tensor:
-    chances: Any = policy.get_distribution(pixels.to(policy.device)).distribution
-    return chances.logits
-
-
-@torch.inference_mode()
-def _accuracy(policy: ActorCriticPolicy, moments: Moments, cfg: CloneConfig) -> float:
-    right = 0
-    for which in np.array_split(np.arange(len(moments.at)), -(-len(moments.at) // 256)):
-        said = _logits(policy, moments.stacked(which, cfg.stack)).argmax(dim=1).cpu().numpy()
-        right += int((said == moments.keys[which]).sum())
-    return right / len(moments.at)
 
 
 def _check(cfg: CloneConfig) -> None:

@@ -17,6 +17,8 @@ import numpy as np
 from omegaconf import MISSING
 
 from agents.bundled import find_agent
+from agents.guided import NAME as GUIDE
+from agents.guided import Guided
 from agents.native import Follow
 from agents.planner import METHODS, Planner, PlannerConfig
 from agents.play import Agent, Played, make_real, play, summarize
@@ -41,11 +43,12 @@ class AgentEvalConfig:
 
     Attributes:
         task: What is played.
-        agents: Who plays, with commas: ``random``, ``stay``, a bundled agent by its task's name,
-            the folder of a trained one, ``cem`` and ``mppi``, which plan for reward in the dream,
-            or ``cem:walk to the red box``, to get near what the model says it sees, or
-            ``cem:imagine you see a red box ahead``, to get to where it looks like what the model
-            imagines; or ``follow:`` and an instruction, which the model itself follows.
+        agents: Who plays, with commas: ``random``, ``stay``, ``guide``, who knows the simulator's
+            plan, a bundled agent by its task's name, the folder of a trained one, ``cem`` and
+            ``mppi``, which plan for reward in the dream, or ``cem:walk to the red box``, to get
+            near what the model says it sees, or ``cem:imagine you see a red box ahead``, to get to
+            where it looks like what the model imagines; or ``follow:`` and an instruction, which
+            the model itself follows.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
         places: Where: real, dream.
@@ -79,6 +82,9 @@ def evaluate(cfg: AgentEvalConfig) -> None:
     unknown = [place for place in cfg.places if place not in PLACES]
     if unknown or not cfg.places:
         raise WorldsimError(f"places={unknown or '[]'}: use {', '.join(PLACES)}")
+    if GUIDE in names and "dream" in cfg.places:
+        raise WorldsimError("a guide knows the simulator's plan, and a dream has none: "
+                            "use places=[real]")  # fmt: skip
     if cfg.episodes < 2:
         raise WorldsimError(f"episodes={cfg.episodes} tell nothing: use 2 or more")
     found: dict[str, Any] = {name: {} for name in names}
@@ -88,9 +94,10 @@ def evaluate(cfg: AgentEvalConfig) -> None:
         env = make_env(cfg, task, place)
         world: Any = env.unwrapped
         try:
-            about |= {} if place == "real" else {"checkpoint_sha256": world.model_id}
+            about |= _model(env)
             for name in names:
-                agent = make_agent(name, world.spec_world, task, cfg)
+                agent = make_agent(name, env, task, cfg)
+                about |= _model(agent)
                 seeds = range(cfg.seed, cfg.seed + cfg.episodes)
                 played = play(env, agent, seeds, desc=f"{name}, {place}", keep=True)
                 found[name][place] = summarize(played, cfg.seed)
@@ -116,8 +123,11 @@ def make_env(cfg: AgentEvalConfig, task: Task, place: str) -> gym.Env[Any, Any]:
     )
 
 
-def make_agent(name: str, world: Any, task: Task, cfg: AgentEvalConfig) -> Agent:
-    """Return the agent of a name or folder."""
+def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConfig) -> Agent:
+    """Return the agent of a name or folder that is to act in an environment."""
+    if name == GUIDE:
+        return Guided(env, task)
+    world: Any = env.get_wrapper_attr("spec_world")
     actions = [int(world.action_index(words)) for words in task.keys]
     if name == "random":
         return RandomActions(world, cfg.seed, actions)
@@ -174,6 +184,13 @@ def _label(name: str) -> str:
 def _history(agent: Agent) -> dict[str, Any]:
     """Return what an agent learnt from, where it did."""
     return {"learnt": asdict(agent.about)} if isinstance(agent, PolicyAgent) else {}
+
+
+def _model(dreams: object) -> dict[str, Any]:
+    """Return the digest of the model that dreams for an agent or a world, where one does."""
+    dreams = getattr(dreams, "dream", dreams)
+    model = getattr(getattr(dreams, "unwrapped", None), "model_id", "")
+    return {"checkpoint_sha256": model} if model else {}
 
 
 def _write(

@@ -113,7 +113,7 @@ def _played(cfg: ExportConfig) -> tuple[WorldSpec, Iterator[Episode], int]:
         raise WorldsimError(f"place={cfg.place}: use dream or real")
     env = make_env(playing, task, cfg.place)
     world: Any = env.unwrapped
-    agent = make_agent(cfg.agent, world.spec_world, task, playing)
+    agent = make_agent(cfg.agent, env, task, playing)
     seeds = range(cfg.seed, cfg.seed + cfg.episodes)
     lived = (live(env, agent, seed, cfg.horizon) for seed in seeds)
     return world.spec_world, lived, cfg.episodes

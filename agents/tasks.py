@@ -22,6 +22,7 @@ class Task:
         solved: Return from which on the task counts as solved; None where nobody says.
         scale: What rewards are multiplied with while an agent learns.
         success: Whether an episode that the world ends was a success; None where that says nothing.
+        guide: Module and class of who knows the way in the simulator, see `envs.guides`; or "".
     """
 
     real: str
@@ -31,6 +32,7 @@ class Task:
     solved: float | None = None
     scale: float = 1.0
     success: bool | None = None
+    guide: str = ""
 
 
 TASKS = {
@@ -41,6 +43,7 @@ TASKS = {
         "tics alive, 35 a second",
         solved=750.0,  # Ha and Schmidhuber 2018, "World Models", §4
         scale=0.02,
+        guide="envs.guides:CoverGuide",
     ),
     "doom/my_way_home": Task(
         "envs:worldsim/DoomMyWayHome-v0",
@@ -63,6 +66,7 @@ TASKS = {
             TURNS,
             f"1 for the duck, which ends it, and for every thing picked up on the way, {where}",
             success=True,
+            guide="envs.guides:RoomsGuide",
         )
         for name, where in (
             ("Duck", "beginning in the duck's room"),
@@ -77,6 +81,7 @@ TASKS = {
         "1000 for all tiles of the road, less .1 a frame",
         solved=900.0,
         scale=0.1,
+        guide="envs.guides:RoadGuide",
     ),
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from envs.drive_words import FOLLOW, LEAVE, RETURN
+from envs.roads import course, winding
 from worldsim.phrases import Phrases
 from worldsim.world import WorldSpec
 
@@ -98,7 +99,7 @@ class Driver:
         """Find back onto the road from the grass."""
         self.sentence = self.phrases[RETURN].say(self.rng)
         for step in range(70):
-            if self._info["on_road"] and step > 2 and abs(self._course(6)) < 45:
+            if self._info["on_road"] and step > 2 and abs(course(self._info, self._route, 6)) < 45:
                 break
             yield self._along(22.0 * self.pace)
 
@@ -134,7 +135,7 @@ class Driver:
 
     def _back_out(self) -> Steps:
         """Drive backwards, away from what is in the way, the nose towards the road."""
-        side = "right" if self._course(4) > 0 else "left"
+        side = "right" if course(self._info, self._route, 4) > 0 else "left"
         for _ in range(self._between(8, 18)):
             yield _words(False, True, side)
 
@@ -147,30 +148,16 @@ class Driver:
     def _along(self, top_speed: float) -> str:
         """Return the keys that lead along the road at no more than a speed."""
         speed = self._info["speed"]
-        wish = top_speed / (1.0 + 1.6 * self._bend())
-        course = self._course(3 + int(speed / 8))
+        ahead = max(6, round(AHEAD * self.pace))
+        wish = top_speed / (1.0 + 1.6 * winding(self._info, self._route, ahead))
+        off = course(self._info, self._route, 3 + int(speed / 8))
         # A key is down or up: what is wished for between the two adds up until it is worth a press.
-        self._lean += max(-1.0, min(1.0, course / FULL_LOCK_DEGREES))
+        self._lean += max(-1.0, min(1.0, off / FULL_LOCK_DEGREES))
         side = "left" if self._lean > 0.5 else "right" if self._lean < -0.5 else ""
         self._lean -= {"left": 1.0, "right": -1.0, "": 0.0}[side]
-        turned_away = abs(course) > 60
+        turned_away = abs(off) > 60
         most = 10.0 * self.pace if turned_away else min(wish, self._grip) if side else wish
         return _words(speed < most, speed > 1.25 * wish + 3 * self.pace, side)
-
-    def _course(self, tiles: int) -> float:
-        """Return the turn that points at the road some tiles on, in degrees, left positive."""
-        x, y, heading = (float(value) for value in self._info["pose"])
-        goal = self._route[(self._info["tile"] + tiles) % len(self._route)]
-        bearing = math.degrees(math.atan2(goal[1] - y, goal[0] - x))
-        return (bearing - heading + 180.0) % 360.0 - 180.0
-
-    def _bend(self) -> float:
-        """Return by how many radians the road ahead turns, to and fro added up."""
-        tiles = self._info["tile"] + np.arange(max(6, round(AHEAD * self.pace)))
-        ahead = self._route[tiles % len(self._route)]
-        way = np.diff(ahead, axis=0)
-        turns = np.diff(np.unwrap(np.arctan2(way[:, 1], way[:, 0])))
-        return float(np.abs(turns).sum())
 
     def _between(self, low: int, high: int) -> int:
         return int(self.rng.integers(low, high + 1))

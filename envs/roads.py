@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -29,3 +30,25 @@ def evenly(points: np.ndarray, spacing: float) -> np.ndarray:
     count = max(4, round(along[-1] / spacing))
     at = np.linspace(0.0, along[-1], count, endpoint=False)
     return np.stack([np.interp(at, along, column) for column in closed.T], axis=1)
+
+
+def course(info: dict[str, Any], route: np.ndarray, tiles: int) -> float:
+    """Return the turn that points at the road some tiles on, in degrees, left positive.
+
+    Args:
+        info: With the ``pose`` of the car and its ``tile``, the nearest point of the route.
+        route: Middle of the road, ``(N, 2)``; its end meets its start.
+        tiles: Points of the route ahead.
+    """
+    x, y, heading = (float(value) for value in info["pose"])
+    goal = route[(info["tile"] + tiles) % len(route)]
+    bearing = math.degrees(math.atan2(goal[1] - y, goal[0] - x))
+    return (bearing - heading + 180.0) % 360.0 - 180.0
+
+
+def winding(info: dict[str, Any], route: np.ndarray, tiles: int) -> float:
+    """Return by how many radians the road ahead turns, to and fro added up."""
+    ahead = route[(info["tile"] + np.arange(tiles)) % len(route)]
+    way = np.diff(ahead, axis=0)
+    turns = np.diff(np.unwrap(np.arctan2(way[:, 1], way[:, 0])))
+    return float(np.abs(turns).sum())

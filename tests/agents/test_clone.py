@@ -1,10 +1,9 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from agents.clone import CloneConfig, Moments, clone
+from agents.clone import CloneConfig, clone
 from agents.collect import live
 from agents.play import play, summarize
 from agents.policy import PolicyAgent
@@ -49,15 +48,6 @@ def test_a_clone_of_all_hesitates(data, tmp_path):
     clone(config(data, tmp_path, best=1.0))
     agent = PolicyAgent.load(tmp_path / "agent", SPEC)
     assert summarize(play(Colours("heldout"), agent, range(100, 106)))["mean"] < 10
-
-
-def test_moments_show_what_an_agent_sees():
-    frames = np.arange(5, dtype=np.uint8)[:, None, None, None] + np.zeros((5, 2, 2, 3), np.uint8)
-    moments = Moments(
-        frames + 1, np.array([0, 0, 0, 3, 3]), np.array([0, 2, 4]), np.array([0, 1, 0])
-    )
-    seen = moments.stacked(np.array([0, 1, 2]), 3)[:, ::3, 0, 0]
-    assert seen.tolist() == [[0, 0, 1], [1, 2, 3], [0, 4, 5]]
 
 
 @pytest.mark.parametrize(

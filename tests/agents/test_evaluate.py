@@ -7,13 +7,19 @@ from agents import evaluate
 from agents.evaluate import AgentEvalConfig, make_agent
 from agents.planner import PlannerConfig
 from agents.scores import ByLook
-from tests.agents.toy import TASK
+from tests.agents.toy import TASK, Colours
 from tests.worldsim import tiny
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 from worldsim.unified import Model
 
 DREAM = replace(TASK, dream="envs:worldsim/DreamDoom-v0")
+
+
+def world():
+    env = Colours()
+    env.spec_world = tiny.SPEC
+    return env
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def cfg(tmp_path, monkeypatch):
 
 def test_a_planner_can_be_led_by_a_picture_that_the_model_imagines(cfg):
     said = "you see a red box ahead"
-    agent = make_agent(f"cem:imagine {said}", tiny.SPEC, DREAM, cfg)
+    agent = make_agent(f"cem:imagine {said}", world(), DREAM, cfg)
     assert isinstance(agent.score, ByLook)
     goal = Model.from_pretrained(cfg.checkpoint).imagine([said], [cfg.seed])[0]
     assert np.array_equal(agent.score.goal, goal)
@@ -37,4 +43,4 @@ def test_a_planner_can_be_led_by_a_picture_that_the_model_imagines(cfg):
 
 def test_nothing_cannot_be_imagined(cfg):
     with pytest.raises(WorldsimError, match="empty"):
-        make_agent("cem:imagine ", tiny.SPEC, DREAM, cfg)
+        make_agent("cem:imagine ", world(), DREAM, cfg)

@@ -18,7 +18,8 @@ SPEC = WorldSpec(
     description="a coloured wall",
 )
 KEYS = ("stay", "turn left", "turn right")
-TASK = Task("tests.agents.toy:toy/Colours-v0", "toy/NoDream-v0", KEYS, "right answers", scale=0.5)
+TASK = Task("tests.agents.toy:toy/Colours-v0", "toy/NoDream-v0", KEYS, "right answers", scale=0.5,
+            guide="tests.agents.toy:Guide")  # fmt: skip
 
 
 class Colours(gym.Env):
@@ -34,19 +35,35 @@ class Colours(gym.Env):
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.left = self.steps
-        return self._see(), {}
+        frame = self._see()
+        return frame, {"red": self.red}
 
     def step(self, action):
         wanted = SPEC.action_index("turn left" if self.red else "turn right")
         self.left -= 1
         reward = float(action == wanted)
-        return self._see(), reward, self.left == 0, False, {}
+        frame = self._see()
+        return frame, reward, self.left == 0, False, {"red": self.red}
+
+    @property
+    def layout(self):
+        return "turn left", "turn right"
 
     def _see(self):
         self.red = bool(self.np_random.random() < 0.5)
         frame = np.zeros((SIZE, SIZE, 3), np.uint8)
         frame[..., 0 if self.red else 2] = 255
         return frame
+
+
+class Guide:
+    """Says what is right without a look at the picture."""
+
+    def reset(self, info, layout):
+        self.layout = layout
+
+    def advise(self, info):
+        return self.layout[0 if info["red"] else 1]
 
 
 class Knowing:
