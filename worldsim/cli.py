@@ -80,6 +80,9 @@ VERBS = {
         "agents.navigate", "NavigateConfig", "navigate", "plan ways to pictures and take them"
     ),
     "agent clone": Verb("agents.clone", "CloneConfig", "clone", "an agent out of recorded play"),
+    "agent distil": Verb(
+        "agents.distil", "DistilConfig", "distil", "an agent learns what looking ahead finds"
+    ),
     "agent teach": Verb("agents.teach", "TeachConfig", "teach", "an agent learns from a guide"),
     "agent collect": Verb(
         "agents.collect", "AgentCollectConfig", "collect", "collect play of a task by its agent"
