@@ -20,7 +20,7 @@ from envs.walk_sight import wrap
 FULL_LOCK_DEGREES = 6.0  # off course by so much: a key is worth a press
 SWING_STEPS = 2.0  # steps ahead that the car's own turning is taken into account
 GRIP = 32.0  # units a second at which the wheels hold in a bend with the gas on
-STEP_DEGREES = 5.0  # that a step of turning turns in rooms
+STEP_DEGREES = 5.0  # that a step of turning turns, about
 DOOR_METRES = 0.7  # so near the middle of a door one looks through it
 
 
@@ -69,12 +69,7 @@ class RoomsGuide:
     def advise(self, info: dict[str, Any]) -> str:
         """Return the keys that lead on."""
         x, y, heading = (float(value) for value in info["pose"])
-        goal = self._next_point(x, y)
-        off = wrap(math.degrees(math.atan2(goal[1] - y, goal[0] - x)) - heading)
-        keys = ["forward"] if abs(off) < 35 else []
-        if abs(off) > 0.6 * STEP_DEGREES:
-            keys.append("turn left" if off > 0 else "turn right")
-        return " ".join(keys)
+        return _towards(self._next_point(x, y), (x, y, heading))
 
     def _next_point(self, x: float, y: float) -> tuple[float, float]:
         """Return what to walk to: the duck, a door, or the middle of the room behind it."""
@@ -85,6 +80,25 @@ class RoomsGuide:
         (ax, ay), (bx, by) = plan.centre(way[0]), plan.centre(way[1])
         door = (ax + bx) / 2, (ay + by) / 2
         return (bx, by) if math.dist(door, (x, y)) < DOOR_METRES else door
+
+
+class HealthGuide:
+    """Runs from one medical kit in sight to the next, the one that takes the fewest steps."""
+
+    def reset(self, info: dict[str, Any], layout: Any) -> None:
+        """Nothing is to be remembered."""
+
+    def advise(self, info: dict[str, Any]) -> str:
+        """Return the keys that lead on."""
+        x, y, heading = (float(value) for value in info["pose"])
+        kits = [t["position"] for t in info["objects"] if t["name"] == "medikit"]
+        if not kits:
+            return "forward turn left"
+
+        def steps(kit: tuple[float, float]) -> float:
+            return math.dist(kit, (x, y)) / 15 + abs(_off(kit, (x, y, heading))) / STEP_DEGREES
+
+        return _towards(min(kits, key=steps), (x, y, heading))
 
 
 class CoverGuide:
@@ -129,6 +143,21 @@ class CoverGuide:
         # Of ways that are as safe the one with most room to both sides.
         side = self._first[np.argmax(np.minimum(spare, 1.5 * self.BODY) - 0.01 * room)]
         return next(words for words, sign in self.SIDES.items() if sign == side)
+
+
+def _off(goal: tuple[float, float], pose: tuple[float, float, float]) -> float:
+    """Return the turn to face a point, in degrees, left positive."""
+    x, y, heading = pose
+    return wrap(math.degrees(math.atan2(goal[1] - y, goal[0] - x)) - heading)
+
+
+def _towards(goal: tuple[float, float], pose: tuple[float, float, float]) -> str:
+    """Return the keys that lead to a point in the open."""
+    off = _off(goal, pose)
+    keys = ["forward"] if abs(off) < 35 else []
+    if abs(off) > 0.6 * STEP_DEGREES:
+        keys.append("turn left" if off > 0 else "turn right")
+    return " ".join(keys)
 
 
 def _tracked(balls: np.ndarray, seen: np.ndarray, x: float) -> np.ndarray:
