@@ -81,8 +81,11 @@ class Saver(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         returns = [float(info["r"]) for info in self.model.ep_info_buffer or ()]
-        if returns:
-            self.bar.set_postfix({"return": f"{sum(returns) / len(returns):.2f}"}, refresh=False)
+        shown = {"return": f"{np.mean(returns):.2f}"} if returns else {}
+        # Where dreams go on whatever happens, a return says nothing of what one is good at.
+        chance = self.logger.name_to_value.get("dream/end_chance")
+        shown |= {} if chance is None else {"end chance": f"{chance:.2%}"}
+        self.bar.set_postfix(shown, refresh=False)
 
     def _on_training_end(self) -> None:
         self.bar.close()
