@@ -58,6 +58,7 @@ TASKS = {
         TURNS,
         "tics alive, less 100 at death",
         scale=0.02,
+        guide="envs.guides:HealthGuide",
     ),
     **{
         f"rooms/{name.lower()}": Task(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import envs  # noqa: F401  registers the names
-from envs.guides import CoverGuide, RoadGuide, RoomsGuide
+from envs.guides import CoverGuide, HealthGuide, RoadGuide, RoomsGuide
 
 
 def follow(name, guide, seed):
@@ -40,6 +40,11 @@ def test_who_steps_aside_lives_longer_than_who_stays():
     pytest.importorskip("vizdoom")
     lived = [follow("worldsim/DoomTakeCover-v0", CoverGuide(), seed)[0] for seed in range(6)]
     assert np.mean(lived) > 450  # standing still has 152, chance 264
+
+
+def test_who_runs_from_kit_to_kit_does_not_die():
+    pytest.importorskip("vizdoom")
+    assert follow("worldsim/DoomHealthGathering-v0", HealthGuide(), 0) == (2100, False)
 
 
 def sees(y, *balls):
