@@ -82,7 +82,9 @@ def _cell(row: Mapping[str, Any] | None, task: Task) -> str:
         return ""
     digits = 2 if task.success else 1
     mean, low, high = (f"{row[name]:.{digits}f}" for name in ("mean", "low", "high"))
-    success = f", success {row['ended']:.0%}" if task.success else ""
+    success = ""
+    if task.success:
+        success = f", success {row['ended']:.0%} in {row['steps'] / row['episodes']:.0f} steps"
     return f"{mean} ({low} to {high}){success}, {row['episodes']} episodes"
 
 
