@@ -1,10 +1,12 @@
-"""Trained agents that come with the package, each named by its task."""
+"""Trained agents that come with the package, each named by its task, and what begins as one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from agents.policy import ABOUT
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from agents.policy import ABOUT, About, load_policy
 from agents.tasks import TASKS
 from worldsim.errors import WorldsimError
 
@@ -27,3 +29,29 @@ def find_agent(name: str) -> Path:
         f"'{name}' is no agent: name a folder that `worldsim agent train` or `agent clone` wrote, "
         f"or a bundled one ({known})"
     )
+
+
+def begin_as(policy: ActorCriticPolicy, name: str, about: About) -> int:
+    """Give a policy the weights of another agent of the same kind.
+
+    Args:
+        policy: Made for `about`.
+        name: Of the other agent, see `find_agent`.
+        about: What the new one is to be.
+
+    Returns:
+        The real steps that the other one learnt from.
+
+    Raises:
+        WorldsimError: There is none, or it plays or sees something else.
+    """
+    known, other = load_policy(find_agent(name))
+    differ = [part for part in ("task", "keys", "stack", "image_size", "repeat")
+              if getattr(known, part) != getattr(about, part)]  # fmt: skip
+    if differ:
+        raise WorldsimError(
+            f"init_from={name} has another {differ[0]} "
+            f"({getattr(known, differ[0])}, not {getattr(about, differ[0])})"
+        )
+    policy.load_state_dict(other.state_dict())
+    return known.real_frames

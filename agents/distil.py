@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
 
+from agents.bundled import begin_as
 from agents.moments import FitConfig, Moments, fit
 from agents.policy import About, make_policy, save_policy
 from agents.tasks import Task, find_task
@@ -42,6 +43,8 @@ class DistilConfig:
         data: Recorded play, whose moments dreams begin in.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         out: Folder; the agent is in ``<out>/agent``. The same line typed again goes on.
+        init_from: Agent to begin as; empty: one that knows nothing. Of its own play (`agent
+            collect`) it learns what to do where it gets to.
         moments: How many are looked ahead from.
         lanes: Moments side by side.
         horizon: Steps that each action is held for, and dreamed.
@@ -62,6 +65,7 @@ class DistilConfig:
     data: str = MISSING
     checkpoint: str = ""
     out: str = "runs/distil"
+    init_from: str = ""
     moments: int = 4000
     lanes: int = 8
     horizon: int = 12
@@ -116,10 +120,13 @@ def distil(cfg: DistilConfig) -> None:
         steps=pays.size * cfg.horizon, model=seen.model, repeat=cfg.repeat,
         real_frames=sum(episode.length - 1 for episode in dataset.episodes),
     )  # fmt: skip
-    policy = make_policy(about).to(cfg.device)
+    policy, known = make_policy(about).to(cfg.device), 0
+    if cfg.init_from:
+        known = begin_as(policy, cfg.init_from, about)
+    about = replace(about, real_frames=about.real_frames + known)
     how = FitConfig(cfg.steps, cfg.batch_size, cfg.rate, cfg.stack, cfg.repeat, cfg.seed)
     fit(policy, moments, how, "distil")
-    about = About(**vars(about) | {"seconds": time.monotonic() - began})
+    about = replace(about, seconds=time.monotonic() - began)
     save_policy(Path(cfg.out) / "agent", policy, about)
     print(f"{len(pays)} moments: the best action pays {spread.mean():.3f} more than the worst\n"
           f"wrote {Path(cfg.out) / 'agent'}")  # fmt: skip

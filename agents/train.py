@@ -19,11 +19,11 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecMonitor, 
 
 from agents.batched import BatchedEnv, ScaledRewards
 from agents.both import alternate
-from agents.bundled import find_agent
+from agents.bundled import begin_as
 from agents.callbacks import STATE, Judge, Saver, WeighedEnds
 from agents.options import AgentTrainConfig, check
 from agents.play import make_real
-from agents.policy import About, load_policy
+from agents.policy import About
 from agents.tasks import Task, find_task
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
@@ -51,7 +51,8 @@ def learn(cfg: AgentTrainConfig) -> int:
     try:
         about = _about(cfg, task, worlds)
         learner = make_learner(cfg, worlds)
-        about = replace(about, real_frames=about.real_frames + _begin_as(learner, cfg, about))
+        known = begin_as(learner.policy, cfg.init_from, about) if cfg.init_from else 0
+        about = replace(about, real_frames=about.real_frames + known)
         done, seconds = _resume(learner, out / STATE, cfg.repeat)
         about = replace(about, seconds=seconds)
         learner.set_logger(configure(str(out), ["csv", "tensorboard"]))
@@ -123,22 +124,6 @@ def make_learner(cfg: AgentTrainConfig, worlds: VecEnv) -> PPO:
     """Return an untrained agent."""
     settings = {name: getattr(cfg.ppo, name) for name in cfg.ppo.__dataclass_fields__}
     return PPO("CnnPolicy", VecTransposeImage(worlds), seed=cfg.seed, device=cfg.device, **settings)
-
-
-def _begin_as(learner: PPO, cfg: AgentTrainConfig, about: About) -> int:
-    """Take over the networks of `init_from`, if any; return the real steps they learnt from."""
-    if not cfg.init_from:
-        return 0
-    known, policy = load_policy(find_agent(cfg.init_from))
-    differ = [name for name in ("task", "keys", "stack", "image_size", "repeat")
-              if getattr(known, name) != getattr(about, name)]  # fmt: skip
-    if differ:
-        raise WorldsimError(
-            f"init_from={cfg.init_from} has another {differ[0]} "
-            f"({getattr(known, differ[0])}, not {getattr(about, differ[0])})"
-        )
-    learner.policy.load_state_dict(policy.state_dict())
-    return known.real_frames
 
 
 def _resume(learner: PPO, path: Path, repeat: int) -> tuple[int, float]:

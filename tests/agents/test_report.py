@@ -37,7 +37,9 @@ def test_a_table_says_what_was_got_where_and_from_how_much():
 
 def test_where_an_end_is_a_success_its_share_is_said():
     found = {"stay": {"real": measured(0.25, 90) | {"ended": 0.25}}}
-    assert "0.25 (-0.75 to 1.25), success 25% in 9 steps, 10" in table(found, replace(TASK, success=True))
+    assert "0.25 (-0.75 to 1.25), success 25% in 9 steps, 10" in table(
+        found, replace(TASK, success=True)
+    )
 
 
 def test_one_place_has_no_gap():
