@@ -33,7 +33,7 @@ class About:
         keys: Words of the actions it chooses from.
         stack: Newest frames that it sees.
         image_size: Side of the frames.
-        inside: Where it learnt: "dream", "real" or, of a clone, "play".
+        inside: Where it learnt: "dream", "real"; of a clone "play", by a guide "taught".
         steps: Steps it learnt from.
         model: Digest of the dream's weights; "" for the real world.
         real_frames: Steps of the real world that went into it; of an agent of a dream, those of
