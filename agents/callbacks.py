@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +12,9 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm.auto import tqdm
 
+from agents.measure import measure, note
 from agents.options import AgentTrainConfig
-from agents.play import make_real, play, summarize
-from agents.policy import About, PolicyAgent, save_policy
-from agents.tasks import Task
+from agents.policy import About, save_policy
 
 STATE = "training.pt"
 
@@ -112,9 +110,9 @@ class Saver(BaseCallback):
 class Judge(BaseCallback):
     """Measures the agent in the real simulator, in held-out places."""
 
-    def __init__(self, cfg: AgentTrainConfig, task: Task, about: About) -> None:
+    def __init__(self, cfg: AgentTrainConfig, about: About) -> None:
         super().__init__()
-        self.cfg, self.task, self.about = cfg, task, about
+        self.cfg, self.about = cfg, about
         self.measured, self.seconds = -cfg.eval_every, 0.0
 
     def _on_rollout_end(self) -> None:
@@ -135,24 +133,10 @@ class Judge(BaseCallback):
 
     def _measure(self) -> None:
         began, self.measured = time.monotonic(), self._steps
-        env = make_real(self.task, "heldout")
-        try:
-            world: Any = env.unwrapped
-            actions = [world.spec_world.action_index(words) for words in self.about.keys]
-            policy: Any = self.model.policy
-            agent = PolicyAgent(policy, self.about, actions, seed=self.cfg.seed)
-            found = summarize(play(env, agent, range(self.cfg.eval_episodes), desc="real world"))
-        finally:
-            env.close()
+        policy: Any = self.model.policy
+        found = measure(policy, self.about, self.cfg.eval_episodes, self.cfg.seed)
         self.logger.record("real/return", found["mean"])
         self.logger.dump(self._steps)
-        path = Path(self.cfg.out) / "real.csv"
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            if new:
-                rows.writerow(["steps", "real_frames", "mean", "low", "high", "episodes"])
-            real = now(self.about, self._steps).real_frames
-            numbers = (found[name] for name in ("mean", "low", "high", "episodes"))
-            rows.writerow([self._steps, real, *numbers])
+        real = now(self.about, self._steps).real_frames
+        note(Path(self.cfg.out), self._steps, real, found)
         self.seconds += time.monotonic() - began

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agents.measure import CURVE
 from agents.tasks import Task
 from worldsim.errors import WorldsimError
 from worldsim.evaluate.figure import Panel, draw_panels
@@ -41,7 +42,7 @@ def draw_learning(path: Path, found: Found, task: Task) -> str:
     Once against real frames, once against all steps, dreamed ones among them. What else was
     measured is drawn across. Without a trained agent that was measured on its way, nothing is.
     """
-    curves = {name: rows for name in found if (rows := read_curve(Path(name).parent / "real.csv"))}
+    curves = {name: rows for name in found if (rows := read_curve(Path(name).parent / CURVE))}
     if not curves:
         return ""
     others = {n: r["real"]["mean"] for n, r in found.items() if "real" in r and n not in curves}

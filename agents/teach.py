@@ -8,7 +8,6 @@ pictures alone. Nothing is dreamed: this is what agents of dreams can be held to
 
 from __future__ import annotations
 
-import csv
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,15 +19,21 @@ import torch
 from omegaconf import MISSING
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from stable_baselines3.common.policies import ActorCriticPolicy
 from tqdm.auto import tqdm
 
+from agents.bundled import begin_as
 from agents.guided import Guided
+from agents.measure import measure, note
 from agents.moments import FitConfig, Moments, fit, joined
-from agents.play import Agent, make_real, play, summarize
-from agents.policy import About, PolicyAgent, load_policy, make_policy, save_policy
+from agents.play import Agent, make_real
+from agents.policy import About, PolicyAgent, make_policy, read_about, save_policy
 from agents.tasks import Task, find_task
 from worldsim.errors import WorldsimError
 from worldsim.json_files import damaged
+
+BURSTS = (3, 10)  # steps of doing anything at all: the fewest, and one more than the most
+BURST = 6  # on average
 
 
 @dataclass
@@ -72,29 +77,19 @@ def teach(cfg: TeachConfig) -> None:
     """Let an agent act and learn what the guide would have done, up to the last round."""
     task, out = find_task(cfg.task), Path(cfg.out)
     _check(cfg)
-    began, lived, env = time.monotonic(), list[Moments](), make_real(task, "train")
+    lived, env = list[Moments](), make_real(task, "train")
     try:
         guide = Guided(env, task)
-        size = int((env.observation_space.shape or (0,))[0])
-        about = About(cfg.task, list(task.keys), cfg.stack, size, "taught", repeat=cfg.repeat)
-        torch.manual_seed(cfg.seed)
-        policy, measured = make_policy(about).to(cfg.device), 0.0
-        done = len(list((out / "rounds").glob("*.safetensors")))
-        if done and (out / "agent").exists():
-            about, known = load_policy(out / "agent")
-            policy.load_state_dict(known.state_dict())
-            print(f"going on after round {min(done, cfg.rounds)}")
-        spent = about.seconds
+        policy, about = _begin(cfg, task, int((env.observation_space.shape or (0,))[0]))
         for number in range(cfg.rounds):
-            path = out / "rounds" / f"{number:03d}.safetensors"
-            old = path.exists()
-            if not old:
-                agent = _Wanderer(guide, env, task, cfg) if not number else PolicyAgent(
-                    policy, about, _actions(env, task), seed=cfg.seed + number)  # fmt: skip
-                _save(path, _act(env, guide, agent, task, cfg, number))
+            began, path = time.monotonic(), out / "rounds" / f"{number:03d}.safetensors"
+            if not path.exists():
+                agent = PolicyAgent(policy, about, _actions(env, task), seed=cfg.seed + number)
+                # Who knows nothing yet lets the guide act.
+                _save(path, _act(env, guide, agent if number else None, task, cfg, number))
             lived.append(_load(path))
             learnt = sum(len(part.at) for part in lived)
-            if old and about.real_frames >= learnt:
+            if about.real_frames >= learnt:  # by a run that was killed
                 continue
             how = FitConfig(cfg.steps, cfg.batch_size, cfg.rate, cfg.stack, cfg.repeat,
                             cfg.seed + number)  # fmt: skip
@@ -103,62 +98,65 @@ def teach(cfg: TeachConfig) -> None:
                 about,
                 steps=about.steps + cfg.steps * cfg.batch_size,
                 real_frames=learnt,
-                seconds=spent + time.monotonic() - began - measured,
+                seconds=about.seconds + time.monotonic() - began,
             )
             save_policy(out / "agent", policy, about)
             if cfg.eval_every and (number + 1) % cfg.eval_every == 0:
-                since = time.monotonic()
-                _measure(cfg, task, PolicyAgent(policy, about, _actions(env, task)))
-                measured += time.monotonic() - since
+                found = measure(policy, about, cfg.eval_episodes, seed=0)
+                note(out, learnt, learnt, found)
+                print(f"{learnt} steps: return {found['mean']:.1f}, ended {found['ended']:.0%} of "
+                      f"{cfg.eval_episodes}")  # fmt: skip
     finally:
         env.close()
     print(f"wrote {out / 'agent'}")
 
 
-class _Wanderer:
-    """Does what the guide says, but for short bursts of anything at all."""
-
-    def __init__(self, guide: Guided, env: gym.Env[Any, Any], task: Task, cfg: TeachConfig) -> None:
-        self._guide, self._actions, self._share = guide, _actions(env, task), cfg.wander
-        self._random = np.random.default_rng(cfg.seed)
-        self._burst, self._action = 0, 0
-
-    def reset(self) -> None:
-        self._burst = 0
-
-    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
-        if not self._burst and self._random.random() < self._share / 6:
-            self._burst = int(self._random.integers(3, 10))
-            self._action = int(self._random.choice(self._actions))
-        if self._burst:
-            self._burst -= 1
-            return self._action
-        return self._guide.act(observation, info)
+def _begin(cfg: TeachConfig, task: Task, size: int) -> tuple[ActorCriticPolicy, About]:
+    """Return the agent of the last round there was, or one that knows nothing."""
+    folder = Path(cfg.out) / "agent"
+    about = About(cfg.task, list(task.keys), cfg.stack, size, "taught", repeat=cfg.repeat)
+    torch.manual_seed(cfg.seed)
+    policy = make_policy(about).to(cfg.device)
+    if folder.exists():
+        begin_as(policy, str(folder), about)
+        about = read_about(folder)
+        print(f"going on after {about.real_frames} steps")
+    return policy, about
 
 
 def _act(
-    env: gym.Env[Any, Any], guide: Guided, agent: Agent, task: Task, cfg: TeachConfig, number: int
+    env: gym.Env[Any, Any],
+    guide: Guided,
+    agent: Agent | None,
+    task: Task,
+    cfg: TeachConfig,
+    number: int,
 ) -> Moments:
-    """Act for so many steps and write down what the guide would have done at each."""
+    """Act for so many steps and write down what the guide would have done at each.
+
+    Without an agent the guide acts, but for short bursts of anything at all.
+    """
     keys = {action: key for key, action in enumerate(_actions(env, task))}
     frames, begins, right = list[np.ndarray](), list[int](), list[int]()
     bar = tqdm(total=cfg.moments, desc=f"act {number + 1}", unit="step", leave=False)
-    episode = 0
+    rng, episode = np.random.default_rng([cfg.seed, number]), 0
     while len(right) < cfg.moments:
         luck = np.random.SeedSequence([cfg.seed, number, episode]).generate_state(1)[0]
         frame, info = env.reset(seed=int(luck))
         guide.reset()
-        agent.reset()
-        begin, over, episode = len(frames), False, episode + 1
+        if agent:
+            agent.reset()
+        begin, over, episode, wandering, burst = len(frames), False, episode + 1, 0, 0
         while not over and len(right) < cfg.moments:
             frames.append(frame)
             begins.append(begin)
-            advice = guide.act(frame, info)
-            if advice not in keys:
-                words = env.unwrapped.spec_world.action_text(advice)  # type: ignore[attr-defined]
-                raise WorldsimError(f"the guide says '{words}', which is none of the task's keys")
-            right.append(keys[advice])
-            action = advice if agent is guide else agent.act(frame, info)
+            advice = guide.act(frame, info)  # asked once a step: it remembers what it saw
+            right.append(_key(advice, keys, env))
+            action = agent.act(frame, info) if agent else advice
+            if not agent and not wandering and rng.random() < cfg.wander / BURST:
+                wandering, burst = int(rng.integers(*BURSTS)), int(rng.choice(list(keys)))
+            if wandering:
+                wandering, action = wandering - 1, burst
             frame, _, ended, cut, info = env.step(action)
             over = bool(ended or cut)
             bar.update()
@@ -166,28 +164,18 @@ def _act(
     return Moments(np.stack(frames), np.array(begins), np.arange(len(frames)), np.array(right))
 
 
+def _key(advice: int, keys: dict[int, int], env: gym.Env[Any, Any]) -> int:
+    """Return which of the task's keys a guide's advice is."""
+    if advice not in keys:
+        world: Any = env.unwrapped
+        words = world.spec_world.action_text(advice)
+        raise WorldsimError(f"the guide says '{words}', which is none of the task's keys")
+    return keys[advice]
+
+
 def _actions(env: gym.Env[Any, Any], task: Task) -> list[int]:
     world: Any = env.unwrapped
     return [int(world.spec_world.action_index(words)) for words in task.keys]
-
-
-def _measure(cfg: TeachConfig, task: Task, agent: PolicyAgent) -> None:
-    """Play in held-out places and add a line to ``real.csv``."""
-    env = make_real(task, "heldout")
-    try:
-        found = summarize(play(env, agent, range(cfg.eval_episodes), desc="real world"))
-    finally:
-        env.close()
-    path = Path(cfg.out) / "real.csv"
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        if new:
-            rows.writerow(["steps", "real_frames", "mean", "low", "high", "episodes"])
-        numbers = (found[name] for name in ("mean", "low", "high", "episodes"))
-        rows.writerow([agent.about.real_frames, agent.about.real_frames, *numbers])
-    print(f"{agent.about.real_frames} steps: return {found['mean']:.1f}, ended "
-          f"{found['ended']:.0%} of {cfg.eval_episodes}")  # fmt: skip
 
 
 def _save(path: Path, lived: Moments) -> None:

@@ -56,7 +56,7 @@ def learn(cfg: AgentTrainConfig) -> int:
         done, seconds = _resume(learner, out / STATE, cfg.repeat)
         about = replace(about, seconds=seconds)
         learner.set_logger(configure(str(out), ["csv", "tensorboard"]))
-        judge = Judge(cfg, task, about)
+        judge = Judge(cfg, about)
         saver = Saver(cfg, about, done, judge)
         try:
             learner.learn(

@@ -9,7 +9,7 @@ from agents.play import play, summarize
 from agents.policy import PolicyAgent
 from agents.tasks import TASKS
 from agents.teach import TeachConfig, teach
-from tests.agents.toy import SPEC, TASK, Colours
+from tests.agents.toy import SPEC, TASK, Colours, Guide
 from worldsim.errors import WorldsimError
 
 
@@ -44,9 +44,16 @@ def test_who_is_killed_between_rounds_goes_on_where_it_was(tmp_path, capsys):
     teach(config(tmp_path / "parts", rounds=1))
     first = (tmp_path / "parts" / "rounds" / "000.safetensors").stat().st_mtime_ns
     teach(config(tmp_path / "parts"))
-    assert "going on after round 1" in capsys.readouterr().out
+    assert "going on after 60 steps" in capsys.readouterr().out
     assert (tmp_path / "parts" / "rounds" / "000.safetensors").stat().st_mtime_ns == first
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+
+
+def test_a_guide_is_asked_once_a_step(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Guide, "advise", lambda guide, info: asked.append(info) or "turn left")
+    teach(config(tmp_path, rounds=1, wander=0.0, eval_every=0))
+    assert len(asked) == 60
 
 
 def test_nothing_is_learnt_twice(tmp_path):
