@@ -43,6 +43,7 @@ def alternate(cfg: AgentTrainConfig, learn: Callable[[AgentTrainConfig], int]) -
             (k + 1) * both.real_steps,
             folder=out / "agent" if (out / "agent").exists() else None,
             seed=cfg.seed,
+            pain=cfg.pain,
         )
         world = out / f"world-{k}"
         train_world(
@@ -72,7 +73,9 @@ def alternate(cfg: AgentTrainConfig, learn: Callable[[AgentTrainConfig], int]) -
 
 
 def _plan(cfg: AgentTrainConfig) -> dict[str, Any]:
-    return {"steps": cfg.steps, "task": cfg.task, "seed": cfg.seed} | asdict(cfg.both)
+    return {"steps": cfg.steps, "task": cfg.task, "seed": cfg.seed, "pain": cfg.pain} | asdict(
+        cfg.both
+    )
 
 
 def _write_plan(cfg: AgentTrainConfig, done: int) -> None:

@@ -31,7 +31,7 @@ def find_agent(name: str) -> Path:
     )
 
 
-def begin_as(policy: ActorCriticPolicy, name: str, about: About) -> int:
+def begin_as(policy: ActorCriticPolicy, name: str, about: About) -> About:
     """Give a policy the weights of another agent of the same kind.
 
     Args:
@@ -40,7 +40,7 @@ def begin_as(policy: ActorCriticPolicy, name: str, about: About) -> int:
         about: What the new one is to be.
 
     Returns:
-        The real steps that the other one learnt from.
+        What the new one is with what the other one learnt from.
 
     Raises:
         WorldsimError: There is none, or it plays or sees something else.
@@ -54,4 +54,4 @@ def begin_as(policy: ActorCriticPolicy, name: str, about: About) -> int:
             f"({getattr(known, differ[0])}, not {getattr(about, differ[0])})"
         )
     policy.load_state_dict(other.state_dict())
-    return known.real_frames
+    return about.after(known)

@@ -33,6 +33,8 @@ class AgentCollectConfig:
         agent: Who plays: folder or name of a trained agent; empty: bursts of the task's keys.
         steps: Steps in the dataset when it is done.
         split: Of places and seeds: train or heldout.
+        pain: Taken off the recorded reward for every point of health lost, where there is any: a
+            dream of such play knows what hurts, not only what kills, and pays so.
         seed: Of the episodes.
     """
 
@@ -41,6 +43,7 @@ class AgentCollectConfig:
     agent: str = ""
     steps: int = 20_000
     split: str = "train"
+    pain: float = 0.0
     seed: int = 0
 
 
@@ -52,12 +55,18 @@ def collect(cfg: AgentCollectConfig) -> None:
             f"steps={cfg.steps}, split={cfg.split}: use 1 or more, train or heldout"
         )
     folder = find_agent(cfg.agent) if cfg.agent else None
-    act(task, Path(cfg.path), cfg.steps, folder, cfg.seed, cfg.split)
+    act(task, Path(cfg.path), cfg.steps, folder, cfg.seed, cfg.split, cfg.pain)
     print(f"wrote {cfg.path}")
 
 
 def act(
-    task: Task, path: Path, steps: int, folder: Path | None, seed: int, split: str = "train"
+    task: Task,
+    path: Path,
+    steps: int,
+    folder: Path | None,
+    seed: int,
+    split: str = "train",
+    pain: float = 0.0,
 ) -> None:
     """Live in the real world until a dataset has so many steps.
 
@@ -68,8 +77,9 @@ def act(
         folder: Of the agent that acts; None: bursts of the task's keys.
         seed: Of the episodes.
         split: Of places and seeds.
+        pain: Taken off the recorded reward for every point of health lost.
     """
-    env = make_real(task, split)
+    env = make_real(task, split, pain)
     world: Any = env.unwrapped
     spec, keys = world.spec_world, [world.spec_world.action_index(words) for words in task.keys]
     size = int((env.observation_space.shape or (0,))[0])

@@ -118,12 +118,10 @@ def distil(cfg: DistilConfig) -> None:
     about = About(
         cfg.task, list(task.keys), cfg.stack, int(moments.frames.shape[1]), "dream",
         steps=pays.size * cfg.horizon, model=seen.model, repeat=cfg.repeat,
-        real_frames=sum(episode.length - 1 for episode in dataset.episodes),
-    )  # fmt: skip
-    policy, known = make_policy(about).to(cfg.device), 0
+    ).knowing(dataset)  # fmt: skip
+    policy = make_policy(about).to(cfg.device)
     if cfg.init_from:
-        known = begin_as(policy, cfg.init_from, about)
-    about = replace(about, real_frames=about.real_frames + known)
+        about = begin_as(policy, cfg.init_from, about)
     how = FitConfig(cfg.steps, cfg.batch_size, cfg.rate, cfg.stack, cfg.repeat, cfg.seed)
     fit(policy, moments, how, "distil")
     about = replace(about, seconds=time.monotonic() - began)

@@ -88,6 +88,9 @@ class AgentTrainConfig:
             every step gets nowhere by chance.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         data: Dataset whose moments dreams begin in; empty: the checkpoint's clips.
+        pain: Taken off the reward of the real world for every point of health lost, where there is
+            any; what is measured is without. In dreams it hurts if it did in the data (`agent
+            collect`).
         horizon: Steps after which a dream is cut off and the value of what follows is guessed.
         ends: What dreams do about ends: ``weighed`` go on, and what is worth nothing after an end
             is taken off by its chance, see `callbacks.WeighedEnds`; ``drawn`` end by chance.
@@ -111,6 +114,7 @@ class AgentTrainConfig:
     repeat: int = 1
     checkpoint: str = ""
     data: str = ""
+    pain: float = 0.0
     horizon: int = 32
     ends: str = "weighed"
     cut_lost: bool = True

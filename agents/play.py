@@ -50,10 +50,19 @@ class Played:
         return float(sum(self.rewards))
 
 
-def make_real(task: Task, split: str) -> gym.Env[Any, Any]:
-    """Return a task's simulator, or say what is missing."""
+def make_real(task: Task, split: str, pain: float = 0.0) -> gym.Env[Any, Any]:
+    """Return a task's simulator, or say what is missing.
+
+    Args:
+        task: Where health can be lost, if there is to be `pain`.
+        split: Of places and seeds: train or heldout.
+        pain: Taken off the reward for every point of health lost; 0 is the task as it is judged.
+    """
+    if pain and not task.hurts:
+        raise WorldsimError(f"pain={pain}: there is no health to lose in this task, leave it out")
+    options: dict[str, Any] = {"pain": pain} if pain else {}
     try:
-        return gym.make(task.real, split=split)
+        return gym.make(task.real, split=split, **options)
     except ImportError as error:
         raise WorldsimError(
             f"{error} (in the dream alone no simulator is needed: in=dream eval_every=0, "

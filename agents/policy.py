@@ -7,7 +7,7 @@ somebody else's code.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy
 
+from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.json_files import damaged, read_json, write_json
 
@@ -40,6 +41,7 @@ class About:
             the data its dreams begin in, which its model may have learnt more than.
         seconds: It took to learn, measuring left out.
         repeat: Steps for which it holds an action; it sees no frames in between.
+        data: Of each dataset among these real frames, by a digest of its beginning, how many.
     """
 
     task: str
@@ -52,6 +54,19 @@ class About:
     real_frames: int = 0
     seconds: float = 0.0
     repeat: int = 1
+    data: dict[str, int] = field(default_factory=dict)
+
+    def knowing(self, dataset: Dataset) -> About:
+        """Return what an agent is whose dream knows recorded play."""
+        steps = sum(episode.length - 1 for episode in dataset.episodes)
+        name = dataset.episodes[0].video_sha256[:16] if dataset.episodes else ""
+        return replace(self, real_frames=self.real_frames + steps, data={name: steps})
+
+    def after(self, other: About) -> About:
+        """Return what an agent is that began as another; data that both know counts once."""
+        twice = sum(min(n, other.data.get(name, 0)) for name, n in self.data.items())
+        data = {k: max(self.data.get(k, 0), other.data.get(k, 0)) for k in other.data | self.data}
+        return replace(self, real_frames=self.real_frames + other.real_frames - twice, data=data)
 
 
 def make_policy(about: About, rate: float = 0.0) -> ActorCriticPolicy:

@@ -23,6 +23,7 @@ class Task:
         scale: What rewards are multiplied with while an agent learns.
         success: Whether an episode that the world ends was a success; None where that says nothing.
         guide: Module and class of who knows the way in the simulator, see `envs.guides`; or "".
+        hurts: Whether there is health to lose, so that agents may feel pain.
     """
 
     real: str
@@ -33,6 +34,7 @@ class Task:
     scale: float = 1.0
     success: bool | None = None
     guide: str = ""
+    hurts: bool = False
 
 
 TASKS = {
@@ -44,6 +46,7 @@ TASKS = {
         solved=750.0,  # Ha and Schmidhuber 2018, "World Models", §4
         scale=0.02,
         guide="envs.guides:CoverGuide",
+        hurts=True,
     ),
     "doom/my_way_home": Task(
         "envs:worldsim/DoomMyWayHome-v0",
@@ -51,6 +54,7 @@ TASKS = {
         TURNS,
         "1 for the armour, less .0001 a tic",
         success=True,
+        guide="envs.guides:HomeGuide",
     ),
     "doom/health_gathering": Task(
         "envs:worldsim/DoomHealthGathering-v0",
@@ -59,6 +63,7 @@ TASKS = {
         "tics alive, less 100 at death",
         scale=0.02,
         guide="envs.guides:HealthGuide",
+        hurts=True,
     ),
     **{
         f"rooms/{name.lower()}": Task(

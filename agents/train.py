@@ -51,8 +51,8 @@ def learn(cfg: AgentTrainConfig) -> int:
     try:
         about = _about(cfg, task, worlds)
         learner = make_learner(cfg, worlds)
-        known = begin_as(learner.policy, cfg.init_from, about) if cfg.init_from else 0
-        about = replace(about, real_frames=about.real_frames + known)
+        if cfg.init_from:
+            about = begin_as(learner.policy, cfg.init_from, about)
         done, seconds = _resume(learner, out / STATE, cfg.repeat)
         about = replace(about, seconds=seconds)
         learner.set_logger(configure(str(out), ["csv", "tensorboard"]))
@@ -100,7 +100,7 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
         world: Any = env.unwrapped
     else:
         env = gym.vector.SyncVectorEnv(
-            [lambda: make_real(task, "train")] * cfg.num_envs,
+            [lambda: make_real(task, "train", cfg.pain)] * cfg.num_envs,
             autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
         )
         world = env.envs[0].unwrapped
@@ -116,8 +116,7 @@ def _about(cfg: AgentTrainConfig, task: Task, worlds: VecEnv) -> About:
     model = worlds.get_attr("model_id")[0] if cfg.inside == "dream" else ""
     about = About(cfg.task, list(task.keys), cfg.stack, int(size), cfg.inside, model=model,
                   repeat=cfg.repeat)  # fmt: skip
-    lived = Dataset(cfg.data).episodes if cfg.inside == "dream" and cfg.data else []
-    return replace(about, real_frames=sum(episode.length - 1 for episode in lived))
+    return about.knowing(Dataset(cfg.data)) if cfg.inside == "dream" and cfg.data else about
 
 
 def make_learner(cfg: AgentTrainConfig, worlds: VecEnv) -> PPO:

@@ -73,6 +73,8 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         depth: Also give `info["depth"]`; costs some speed.
         maze_share: How often "mixed" takes a maze and not a map.
         task_share: How often "mixed" takes a task.
+        pain: Taken off a task's reward for every point of health lost, of 100: what hurts is felt
+            when it does, and not only when it kills.
         render_mode: None or "rgb_array".
 
     Raises:
@@ -91,6 +93,7 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         depth: bool = False,
         maze_share: float = 0.7,
         task_share: float = 0.0,
+        pain: float = 0.0,
         render_mode: str | None = None,
     ) -> None:
         """Check the arguments; ViZDoom starts with the first reset."""
@@ -104,7 +107,9 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
                 raise WorldsimError(f"{name} {share} is out of range: use 0 to 1")
         self.split, self.source = split, source
         self.maze_share, self.task_share = maze_share, task_share
-        self.max_steps, self.render_mode = max_steps, render_mode
+        if not pain >= 0:
+            raise WorldsimError(f"pain {pain} is out of range: use 0 or more")
+        self.max_steps, self.pain, self.render_mode = max_steps, pain, render_mode
         self.spec_world = DOOM
         self.engine = self._places = DoomEngine(image_size, depth)
         self._tasks: dict[str, DoomEngine] = {}
@@ -150,8 +155,8 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
             raise gym.error.ResetNeeded("call reset() before step()")
         DOOM.action_text(int(action))  # raises for an action that does not exist
         before = self._view.pose
-        task = self.engine.task is not None
-        if self.maze is None and not task and self.engine.health() < LOW_HEALTH:
+        task, health = self.engine.task is not None, self.engine.health()
+        if self.maze is None and not task and health < LOW_HEALTH:
             self.engine.command("give health")
         view = self.engine.step(self._buttons[int(action)])
         self._view, self._steps = view, self._steps + 1
@@ -159,7 +164,8 @@ class DoomEnv(gym.Env[np.ndarray, np.int64]):
         terminated = view.over or (SPHERE_MESSAGE in taken and not task)
         jumped = np.hypot(view.pose[0] - before[0], view.pose[1] - before[1]) > TELEPORT_UNITS
         truncated = not terminated and bool(self._steps >= self.max_steps or jumped)
-        reward = view.reward if task else float(len(taken))
+        lost = max(0.0, health - max(0.0, self.engine.health()))
+        reward = view.reward - self.pain * lost if task else float(len(taken))
         return view.frame, reward, terminated, truncated, self._info(int(action))
 
     @property

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from envs.doom_plan import DoomPlan
 from envs.grid import Grid
 from envs.roads import course, winding
 from envs.walk_sight import wrap
@@ -21,6 +22,7 @@ FULL_LOCK_DEGREES = 6.0  # off course by so much: a key is worth a press
 SWING_STEPS = 2.0  # steps ahead that the car's own turning is taken into account
 GRIP = 32.0  # units a second at which the wheels hold in a bend with the gas on
 STEP_DEGREES = 5.0  # that a step of turning turns, about
+GREEN_ARMOUR = 2018  # Doom's number of it
 DOOR_METRES = 0.7  # so near the middle of a door one looks through it
 
 
@@ -99,6 +101,19 @@ class HealthGuide:
             return math.dist(kit, (x, y)) / 15 + abs(_off(kit, (x, y, heading))) / STEP_DEGREES
 
         return _towards(min(kits, key=steps), (x, y, heading))
+
+
+class HomeGuide:
+    """Goes to the green armour of ViZDoom's my_way_home by the shortest way."""
+
+    def reset(self, info: dict[str, Any], layout: Any) -> None:
+        """Learn the plan, which is in the scenario's file and always the same."""
+        self._plan = DoomPlan.of_scenario("my_way_home", GREEN_ARMOUR)
+
+    def advise(self, info: dict[str, Any]) -> str:
+        """Return the keys that lead on."""
+        x, y, heading = (float(value) for value in info["pose"])
+        return _towards(self._plan.next_point(x, y), (x, y, heading))
 
 
 class CoverGuide:

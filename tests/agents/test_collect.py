@@ -38,6 +38,16 @@ def test_a_trained_agent_can_be_the_one_that_plays(tmp_path):
     assert {SPEC.actions[a] for a in done} == {KEYS[1]}
 
 
+def test_what_hurts_is_recorded_as_taken_off_the_reward(tmp_path):
+    for pain in (0.0, 0.5):
+        collect(AgentCollectConfig("toy", str(tmp_path / f"{pain}"), steps=24, pain=pain))
+    right, felt = (
+        np.concatenate([Dataset(tmp_path / name).load_steps(k).rewards for k in range(2)])
+        for name in ("0.0", "0.5")
+    )
+    assert set(right) == {0, 1} and np.array_equal(felt, np.where(right, 1, -0.5))
+
+
 def test_what_makes_no_sense_is_refused(tmp_path):
     cfg = AgentCollectConfig("toy", str(tmp_path / "d"))
     for wrong, says in (({"steps": 0}, "steps=0"), ({"split": "test"}, "split=test"),

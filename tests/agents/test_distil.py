@@ -121,12 +121,12 @@ def test_what_makes_no_sense_is_named(data, tmp_path, changes, message):
         distil(replace(config(data, tmp_path), **changes))
 
 
-def test_who_begins_as_another_agent_knows_what_it_knew(data, tmp_path):
+def test_who_begins_as_another_agent_knows_what_it_knew_and_counts_its_play_once(data, tmp_path):
     distil(config(data, tmp_path / "first"))
     first = str(tmp_path / "first" / "agent")
     distil(config(data, tmp_path / "next", init_from=first, steps=1, rate=1e-9))
     agent = PolicyAgent.load(tmp_path / "next" / "agent", SPEC, greedy=True)
     assert summarize(play(Colours("heldout"), agent, range(100, 106)))["mean"] > 11
-    assert agent.about.real_frames == 2 * 6 * 12
+    assert agent.about.real_frames == 6 * 12
     with pytest.raises(WorldsimError, match="another repeat"):
         distil(config(data, tmp_path / "other", init_from=first, repeat=2))

@@ -51,5 +51,11 @@ def test_a_missing_simulator_says_that_the_dream_needs_none(monkeypatch):
         make_real(TASK, "train")
 
 
+def test_pain_is_for_tasks_in_which_there_is_health_to_lose():
+    assert make_real(TASK, "train", pain=0.5).unwrapped.pain == 0.5
+    with pytest.raises(WorldsimError, match=r"pain=0.5: there is no health to lose"):
+        make_real(find_task("carracing"), "train", pain=0.5)
+
+
 def test_the_toys_task_is_one():
     assert isinstance(make_real(TASK, "heldout").unwrapped, Colours) and isinstance(TASK, Task)

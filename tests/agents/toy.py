@@ -19,16 +19,18 @@ SPEC = WorldSpec(
 )
 KEYS = ("stay", "turn left", "turn right")
 TASK = Task("tests.agents.toy:toy/Colours-v0", "toy/NoDream-v0", KEYS, "right answers", scale=0.5,
-            guide="tests.agents.toy:Guide")  # fmt: skip
+            guide="tests.agents.toy:Guide", hurts=True)  # fmt: skip
 
 
 class Colours(gym.Env):
-    """Red asks for a turn to the left, blue for one to the right; 1 for each that is made."""
+    """Red asks for a turn to the left, blue for one to the right; 1 for each that is made,
+    and `pain` for each that is not.
+    """
 
     metadata = {"render_modes": []}
 
-    def __init__(self, split: str = "train", steps: int = 12):
-        self.split, self.steps, self.spec_world = split, steps, SPEC
+    def __init__(self, split: str = "train", steps: int = 12, pain: float = 0.0):
+        self.split, self.steps, self.pain, self.spec_world = split, steps, pain, SPEC
         self.observation_space = spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
         self.action_space = spaces.Discrete(len(SPEC.actions))
 
@@ -41,7 +43,7 @@ class Colours(gym.Env):
     def step(self, action):
         wanted = SPEC.action_index("turn left" if self.red else "turn right")
         self.left -= 1
-        reward = float(action == wanted)
+        reward = float(action == wanted) - self.pain * float(action != wanted)
         frame = self._see()
         return frame, reward, self.left == 0, False, {"red": self.red}
 

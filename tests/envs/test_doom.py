@@ -265,6 +265,25 @@ def test_staying_alive_pays_a_point_a_tic_and_death_ends_the_task():
     env.close()
 
 
+def test_pain_is_taken_off_for_the_health_that_is_lost_and_changes_nothing_else():
+    played = []
+    for pain in (0.0, 0.1):
+        env = DoomEnv(source="take_cover", max_steps=1050, image_size=16, pain=pain)
+        env.reset(seed=1)
+        rewards, health, terminated = [], [100.0], False
+        while not terminated:
+            _, reward, terminated, _, _ = env.step(0)
+            rewards.append(reward)
+            health.append(max(0.0, env.engine.health()))
+        played.append((rewards, health))
+        env.close()
+    (without, health), (felt, same) = played
+    assert health == same and health[-1] == 0
+    assert np.allclose(np.array(without) - felt, 0.1 * -np.diff(health))
+    with pytest.raises(WorldsimError, match="pain -1"):
+        DoomEnv(pain=-1)
+
+
 def test_the_armour_at_the_end_of_the_corridor_is_seen_and_getting_nearer_pays():
     env = DoomEnv(source="deadly_corridor")
     _, info = env.reset(seed=0)

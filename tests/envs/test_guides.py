@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import envs  # noqa: F401  registers the names
-from envs.guides import CoverGuide, HealthGuide, RoadGuide, RoomsGuide
+from envs.guides import CoverGuide, HealthGuide, HomeGuide, RoadGuide, RoomsGuide
 
 
 def follow(name, guide, seed):
@@ -45,6 +45,13 @@ def test_who_steps_aside_lives_longer_than_who_stays():
 def test_who_runs_from_kit_to_kit_does_not_die():
     pytest.importorskip("vizdoom")
     assert follow("worldsim/DoomHealthGathering-v0", HealthGuide(), 0) == (2100, False)
+
+
+def test_the_armour_is_found_from_wherever_one_begins():
+    pytest.importorskip("vizdoom")
+    for seed in range(4):
+        total, ended = follow("worldsim/DoomMyWayHome-v0", HomeGuide(), seed)
+        assert ended and total > 0.9, seed
 
 
 def sees(y, *balls):
