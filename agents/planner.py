@@ -25,8 +25,9 @@ class PlannerConfig:
     """How a way is searched.
 
     Attributes:
-        method: "cem" keeps the best ways and forgets the others (Rubinstein 1999); "mppi" weighs
-            all by how good they are (Williams et al. 2017).
+        method: "cem" keeps the best ways and forgets the others (Rubinstein 1999), and goes the best
+            one it tried (iCEM, Pinneri et al. 2020, arXiv 2008.06389); "mppi" weighs all by how
+            good they are (Williams et al. 2017).
         horizon: Steps looked ahead.
         repeat: Steps for which an action is held in a way.
         every: Steps acted before it looks ahead again; 0: as many as `repeat`.
@@ -85,7 +86,7 @@ class Planner:
         """Begin an episode: nothing was seen, nothing is planned."""
         self._frames: deque[np.ndarray] = deque(maxlen=self.config.context)
         self._done: deque[int] = deque(maxlen=self.config.context - 1)
-        self._chances = self._uniform()
+        self._chances, self._best = self._uniform(), np.zeros(0, np.int64)
         self._held, self._action = 0, int(self.actions[0])
 
     def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
@@ -112,27 +113,34 @@ class Planner:
         """
         self.reset()
         self.remember(frames, done)
-        held = self.actions[self._search().argmax(axis=1)]
+        held = self.actions[self._search()]
         return np.repeat(held, self.config.repeat)[: self.config.horizon]
 
     def _plan(self) -> int:
         """Search, and return which action to hold; the rest of the way is where to begin next."""
-        chances = self._search()
+        way = self._search()
         gone = (self.config.every or self.config.repeat) // self.config.repeat  # holds acted
-        self._chances = np.concatenate([chances[gone:], self._uniform()[:gone]])
-        return int(chances[0].argmax())
+        self._chances = np.concatenate([self._chances[gone:], self._uniform()[:gone]])
+        self._best = np.concatenate([way[gone:], np.repeat(way[-1:], min(gone, len(way)))])
+        return int(way[0])
 
     def _search(self) -> np.ndarray:
-        """Return how good each action is at each hold of the way, ``(K, actions)``."""
-        config, chances = self.config, self._chances
-        every_way = self._all_ways()
-        for _ in range(1 if every_way is not None else config.rounds):
-            ways = self._draw(chances) if every_way is None else every_way  # (N, K)
-            weights = self._weigh(self._try(ways))  # (N,)
+        """Return the way to go, which action to hold at each hold, ``(K,)``.
+
+        Leaves in `_chances` how good each action is at each hold, ``(K, actions)``.
+        """
+        config, every_way = self.config, self._all_ways()
+        best, record = self._best, -np.inf
+        for number in range(1 if every_way is not None else config.rounds):
+            ways = every_way if every_way is not None else self._draw(number == 0, best)  # (N, K)
+            scores = self._try(ways)
+            weights = self._weigh(scores)  # (N,)
+            if scores.max() > record:
+                best, record = ways[scores.argmax()], scores.max()
             taken = ways[:, :, None] == np.arange(len(self.actions))
             found = (weights[:, None, None] * taken).sum(axis=0)  # (K, actions)
-            chances = config.keep * chances + (1 - config.keep) * found
-        return chances
+            self._chances = config.keep * self._chances + (1 - config.keep) * found
+        return best if config.method == "cem" else self._chances.argmax(axis=1)
 
     def _all_ways(self) -> np.ndarray | None:
         """Return every way, ``(N, K)``, where there are no more than are tried side by side."""
@@ -142,9 +150,20 @@ class Planner:
         numbers = np.arange(self.dream.num_envs) % count**holds  # what is left over tries again
         return numbers[:, None] // count ** np.arange(holds) % count
 
-    def _draw(self, chances: np.ndarray) -> np.ndarray:
-        luck = self._random.random((self.dream.num_envs, len(chances), 1))
-        return (luck > chances.cumsum(axis=1)[None, :, :-1]).sum(axis=2)
+    def _draw(self, first: bool, best: np.ndarray) -> np.ndarray:
+        """Draw ways, ``(N, K)``, among them the best so far; at first each action held all along.
+
+        Nobody walks straight on by drawing eight actions in a row.
+        """
+        chances, count = self._chances, self.dream.num_envs
+        luck = self._random.random((count, len(chances), 1))
+        ways = (luck > chances.cumsum(axis=1)[None, :, :-1]).sum(axis=2)
+        known = [best] if len(best) else []
+        if first and self.config.method == "cem":
+            known += [np.full(len(chances), k) for k in range(len(self.actions))]
+        for k, way in enumerate(known[: count // 2]):
+            ways[k] = way
+        return ways
 
     def _try(self, ways: np.ndarray) -> np.ndarray:
         """Dream every way from what was seen; return the scores, ``(N,)``."""

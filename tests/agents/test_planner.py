@@ -164,3 +164,29 @@ def test_a_goal_of_another_size_and_dreams_that_restart_are_refused():
     restarting.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
     with pytest.raises(WorldsimError, match="must not begin anew"):
         Planner(restarting, [STAY])
+
+
+def near(goal):
+    """Score a way by how near to a place it leads."""
+
+    def score(frames, rewards, alive):
+        places = [next(k for k in range(LENGTH) if np.array_equal(view(k), f)) for f in frames]
+        return -np.abs(np.array(places) - goal)
+
+    return score
+
+
+def test_to_go_straight_on_is_among_the_first_ways_tried():
+    planner = make(near(32 + 24), horizon=24, repeat=1, rounds=1)  # 3 ^ 24 ways, one of them right
+    assert (planner.plan([view(32)], []) == RIGHT).all()
+
+
+def test_it_goes_the_best_way_that_it_tried():
+    planner, tried = make(near(35), horizon=12, repeat=1, rounds=3), []
+    original = planner._try
+    planner._try = lambda ways: tried.append((ways, original(ways))) or tried[-1][1]
+    way = planner.plan([view(32)], [])
+    ways, scores = (np.concatenate(part) for part in zip(*tried, strict=True))
+    assert np.array_equal(way, planner.actions[ways[scores.argmax()]])
+    first = tried[0][0][tried[0][1].argmax()]
+    assert np.array_equal(tried[1][0][0], first), "the best one is tried again"
