@@ -25,7 +25,7 @@ class PlannerConfig:
     """How a way is searched.
 
     Attributes:
-        method: "cem" keeps the best ways and forgets the others (Rubinstein 1999), and goes the best
+        method: "cem" keeps the best ways, forgets the others (Rubinstein 1999) and goes the best
             one it tried (iCEM, Pinneri et al. 2020, arXiv 2008.06389); "mppi" weighs all by how
             good they are (Williams et al. 2017).
         horizon: Steps looked ahead.
