@@ -10,7 +10,7 @@ import pygame
 from viewer import theme
 from viewer.keycaps import draw_keys
 from viewer.session import Moment
-from viewer.worker import View
+from viewer.view import View
 from worldsim.world import WorldSpec
 
 PANEL_WIDTH = 268

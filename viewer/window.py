@@ -13,7 +13,8 @@ import pygame
 
 from viewer import hud, theme
 from viewer.textline import TextLine
-from viewer.worker import View, Worker
+from viewer.view import View
+from viewer.worker import Worker
 
 HZ = 60
 _AUTO_SIZE = 512  # pixels of the picture when no scale is asked for
@@ -273,6 +274,7 @@ class Window:
             hud.draw_banner(surface, box, "opening the world", "a few seconds", theme.TEXT)
         elif view.moment.ended and not self.show_help:
             words = "R: again, N: next start, Backspace: rewind"
+            words = "the agent begins anew at the next start" if view.agent_acts else words
             hud.draw_banner(surface, box, "the episode has ended", words, theme.ACCENT)
         if self.show_help:
             hud.draw_help(surface, surface.get_rect(), view.spec)

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,9 +20,12 @@ import numpy as np
 from viewer.controls import HeldKeys
 from viewer.session import Moment, Session
 from viewer.video import RecordingError
+from viewer.view import View
 from viewer.worlds import is_dream
 from worldsim.errors import WorldsimError
 from worldsim.world import WorldSpec
+
+REST_SECONDS = 2.0  # between an agent's episodes
 
 
 class Agent(Protocol):
@@ -33,34 +36,6 @@ class Agent(Protocol):
 
     def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
         """Return the next action."""
-
-
-@dataclass(frozen=True, eq=False)  # compared by identity: it holds an array
-class View:
-    """What the window may know, replaced as a whole after every change.
-
-    Attributes:
-        spec: None while the world is still being opened.
-        moment: The world as it is now.
-        fps: Steps a second really reached over the last seconds.
-        agent_acts: An agent acts while no key is held.
-        recorded_frames: Frames in the running recording, None when not recording.
-        message: Last news for the person, with the number it came under.
-        error: One line when the world has failed; nothing moves after that.
-    """
-
-    spec: WorldSpec | None = None
-    moment: Moment | None = None
-    dream: bool = True
-    start: str = ""
-    prompt: str = ""
-    fps: float = 0.0
-    paused: bool = False
-    rewinding: bool = False
-    agent_acts: bool = False
-    recorded_frames: int | None = None
-    message: tuple[int, str] = (0, "")
-    error: str = ""
 
 
 class Worker:
@@ -96,6 +71,7 @@ class Worker:
         self._agent: Agent | None = None
         self._agent_acts = make_agent is not None
         self._paused = self._rewinding = False
+        self._ended_at: float | None = None  # when a watched agent's episode ended
         self._times: deque[float] = deque(maxlen=60)
         self._thread = threading.Thread(target=self._run, name="world", daemon=True)
 
@@ -193,6 +169,8 @@ class Worker:
                 due += period * max(0, before - session.now.step - 1)
             elif not self._paused and not session.now.ended:
                 self._step(session)
+            elif not self._paused and self._agent and self._agent_acts:
+                self._rest(session)
             self._publish(session)
 
     def _obey_until(self, session: Session, due: float) -> bool:
@@ -224,6 +202,13 @@ class Worker:
             self._tell(f"recording stopped: {error}")
         self._times.append(time.monotonic())
 
+    def _rest(self, session: Session) -> None:
+        """Show how an agent's episode ended for a moment, then its next one."""
+        now = time.monotonic()
+        self._ended_at = self._ended_at or now
+        if now - self._ended_at >= REST_SECONDS:
+            self._guard(session, lambda s: self._entered(s.next_start()))
+
     def _choose(self, session: Session) -> int:
         """Return what the person does, or where that is nothing what the agent does."""
         wanted = self.held.take(session.spec)
@@ -234,7 +219,7 @@ class Worker:
         return wanted or offered
 
     def _entered(self, moment: Moment) -> None:
-        self._rewinding = False
+        self._rewinding, self._ended_at = False, None
         if self._agent:
             self._agent.reset()
         self._times.clear()
@@ -245,6 +230,7 @@ class Worker:
 
     def _set_rewinding(self, moved: bool) -> None:
         self._times.clear()
+        self._ended_at = None
         if not moved:
             self._rewinding = False
             self._tell("this is as far back as it is kept")

@@ -98,6 +98,22 @@ def test_an_agent_acts_while_no_key_is_held_and_can_be_switched_off(start) -> No
     wait(lambda: agents[0].begun > begun)
 
 
+def test_a_watched_agent_goes_on_to_the_next_start_when_its_episode_ends(
+    start, monkeypatch
+) -> None:
+    monkeypatch.setenv("FAKE_END_AT", "3")
+    monkeypatch.setattr("viewer.worker.REST_SECONDS", 0.2)
+    worker = start(make_agent=Turning)
+    wait(lambda: worker.view.moment.ended)
+    wait(lambda: worker.view.start == "cave" and not worker.view.moment.ended)
+    wait(lambda: worker.view.start == "attic")
+    worker.toggle_agent()
+    wait(lambda: worker.view.moment.ended and not worker.view.agent_acts)
+    start_was = worker.view.start
+    time.sleep(0.5)
+    assert worker.view.start == start_was and worker.view.moment.ended, "a person chooses"
+
+
 def test_without_an_agent_there_is_nobody_to_take_over(start) -> None:
     worker = start()
     worker.toggle_agent()

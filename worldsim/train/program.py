@@ -59,7 +59,7 @@ class TrainConfig:
         num_steps: Denoising passes a frame, in play and in the dreams shown while training.
         num_starts: Start clips to put into the checkpoint.
         end_dreams: Dreams along play to which the chance of an end is fitted when all else is
-            learnt, see `train.ends`; 0: none.
+            learnt, see `train.ends`; 0: none. With ``stage.steps=0`` nothing else is learnt.
     """
 
     data: str = ""
@@ -111,7 +111,8 @@ def train(config: TrainConfig) -> None:
     batches = Batches(latents, tracks, tokenizer, config.batch, config.seed, things, prose)
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
-    network.fit_surprise(batches.sample_latents(num=128))
+    if not config.init_from or config.stage.steps:
+        network.fit_surprise(batches.sample_latents(num=128))
     network.canvas.fit(*codec.canvas())
     checkpoint = Checkpoint(
         network=network,

@@ -149,6 +149,8 @@ class WorldStage:
                 break
         batches.close()
         bar.close()
+        if not self.step:  # nothing was to be learnt
+            self.save()
 
     @property
     def done(self) -> bool:

@@ -107,3 +107,17 @@ def test_a_finished_run_fits_them_and_its_other_weights_stay(tmp_path, capsys):
     after = load_file(tmp_path / "run/model/transformer/diffusion_pytorch_model.safetensors")
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     assert changed == ["text_out.weight"]
+
+
+def test_of_a_trained_model_they_can_be_fitted_and_nothing_else(tmp_path):
+    data = write_data(tmp_path / "data", num=16)
+    train(make_config(data, tmp_path / "run"))
+    config = make_config(data, tmp_path / "again")
+    config.init_from = config.codec_from = str(tmp_path / "run/model")
+    config.stage.steps, config.end_dreams = 0, 24
+    train(config)
+    before, after = (
+        load_file(tmp_path / run / "model/transformer/diffusion_pytorch_model.safetensors")
+        for run in ("run", "again")
+    )
+    assert [n for n in before if not torch.equal(before[n], after[n])] == ["text_out.weight"]
