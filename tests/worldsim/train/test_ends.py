@@ -2,11 +2,21 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn import functional as F
 
 from tests.worldsim.tiny import make_checkpoint
 from tests.worldsim.train.runs import make_config, write_data
 from worldsim.train.batches import BatchConfig, Batches
-from worldsim.train.ends import Seen, describe, fit_ends, look, regress
+from worldsim.train.ends import (
+    SHRINKS,
+    Seen,
+    choose_shrink,
+    describe,
+    fit_ends,
+    look,
+    odds,
+    regress,
+)
 from worldsim.train.latents import Track
 from worldsim.train.program import train
 
@@ -85,16 +95,35 @@ def test_without_ends_nothing_changes(checkpoint):
     assert "no dream will end" in describe(None)
 
 
-def test_odds_are_right_on_average_and_higher_where_ends_are():
-    known = torch.randn(4000, 6, generator=torch.Generator().manual_seed(0))
+def by_chance(count, size, strength):
+    """Return steps that end the likelier the larger their second number; all others are noise."""
+    luck = torch.Generator().manual_seed(0)
+    known = torch.randn(count, size, generator=luck)
     known[:, 0] = 1.0
-    chance = torch.sigmoid(known @ torch.tensor([-4.0, 2.0, 0, 0, 0, 0]))
-    ended = torch.bernoulli(chance, generator=torch.Generator().manual_seed(1))
-    offset = 0.5 * known[:, 2]
-    seen = Seen(known, ended, torch.ones(4000), torch.zeros(4000, dtype=torch.long))
-    said = torch.sigmoid(known @ regress(seen, offset) + offset)
-    assert float(said.mean()) == pytest.approx(float(ended.mean()), rel=0.05)
-    assert float(said[ended > 0].mean()) > 3 * float(said[ended == 0].mean())
+    ended = torch.bernoulli(torch.sigmoid(strength * known[:, 1] - 4.0), generator=luck)
+    return Seen(known, ended, torch.ones(count), torch.zeros(count, dtype=torch.long))
+
+
+def test_odds_are_right_on_average_and_higher_where_ends_are():
+    seen, usual = by_chance(4000, 6, strength=2.0), torch.randn(3, 6)
+    said = torch.sigmoid(odds(seen.known, usual, regress(seen, usual, shrink=1e-3)))
+    assert float(said.mean()) == pytest.approx(float(seen.ended.mean()), rel=0.05)
+    assert float(said[seen.ended > 0].mean()) > 3 * float(said[seen.ended == 0].mean())
+
+
+def test_few_ends_among_much_that_is_known_are_not_learnt_by_heart():
+    seen, usual = by_chance(3000, 150, strength=2.0), torch.zeros(2, 150)
+    rest, later = Seen(*(x[:1000] for x in seen)), Seen(*(x[1000:] for x in seen))
+
+    def surprise(shrink):
+        found = odds(later.known, usual, regress(rest, usual, shrink))
+        return float(F.binary_cross_entropy_with_logits(found, later.ended))
+
+    shrink, now = choose_shrink(rest, usual)
+    share = rest.ended.mean()
+    blind = float(F.binary_cross_entropy(share.expand_as(later.ended), later.ended))
+    assert surprise(min(SHRINKS)) > 2 * blind, "by heart it is worse than knowing nothing"
+    assert surprise(shrink) < 1.05 * blind and now < 1.05 * blind
 
 
 def test_a_finished_run_fits_them_and_its_other_weights_stay(tmp_path, capsys):
