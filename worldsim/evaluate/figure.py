@@ -8,6 +8,8 @@ from pathlib import Path
 
 from worldsim.errors import WorldsimError
 
+DASHES = ("--", ":", "-.", (0, (8, 3)), (0, (1, 4)))
+
 
 @dataclass
 class Panel:
@@ -31,13 +33,13 @@ def draw_panels(path: Path, panels: Sequence[Panel], log: bool = False) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
+    figure = Figure(figsize=(4.2 * len(panels), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for label, (xs, ys) in panel.lines.items():
             axes.plot(xs, ys, "o-", label=label)
         for k, (label, value) in enumerate(panel.levels.items()):
-            axes.axhline(value, color="grey", linestyle=("--", ":", "-.")[k % 3], label=label)
+            axes.axhline(value, color="grey", linestyle=DASHES[k % len(DASHES)], label=label)
         axes.set(title=panel.title, xlabel=panel.xlabel)
         if all(type(x) is int for xs, _ in panel.lines.values() for x in xs):
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -46,7 +48,8 @@ def draw_panels(path: Path, panels: Sequence[Panel], log: bool = False) -> None:
             ticks = sorted({float(x) for xs, _ in panel.lines.values() for x in xs})
             axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
             axes.minorticks_off()
-        axes.legend(fontsize="small")
+        # Below: nothing is hidden, however the curves run.
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=100)
