@@ -24,6 +24,7 @@ class Task:
         success: Whether an episode that the world ends was a success; None where that says nothing.
         guide: Module and class of who knows the way in the simulator, see `envs.guides`; or "".
         hurts: Whether there is health to lose, so that agents may feel pain.
+        alone: Whether each of many simulators wants a process of its own.
     """
 
     real: str
@@ -35,6 +36,7 @@ class Task:
     success: bool | None = None
     guide: str = ""
     hurts: bool = False
+    alone: bool = False
 
 
 TASKS = {
@@ -73,6 +75,7 @@ TASKS = {
             f"1 for the duck, which ends it, and for every thing picked up on the way, {where}",
             success=True,
             guide="envs.guides:RoomsGuide",
+            alone=True,  # they would draw into one and the same list of OpenGL, until it breaks
         )
         for name, where in (
             ("Duck", "beginning in the duck's room"),

@@ -98,13 +98,16 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
             cut_lost=cfg.cut_lost,
         )
         world: Any = env.unwrapped
+        spec = world.spec_world
     else:
-        env = gym.vector.SyncVectorEnv(
-            [lambda: make_real(task, "train", cfg.pain)] * cfg.num_envs,
-            autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
-        )
-        world = env.envs[0].unwrapped
-    actions = [world.spec_world.action_index(words) for words in task.keys]
+        makes = [lambda: make_real(task, "train", cfg.pain)] * cfg.num_envs
+        same = gym.vector.AutoresetMode.SAME_STEP
+        if task.alone:  # not forked: what OpenGL holds here would be held there, too
+            env = gym.vector.AsyncVectorEnv(makes, context="spawn", autoreset_mode=same)
+        else:
+            env = gym.vector.SyncVectorEnv(makes, autoreset_mode=same)
+        spec = env.get_attr("spec_world")[0]
+    actions = [spec.action_index(words) for words in task.keys]
     watched = VecMonitor(BatchedEnv(env, actions, cfg.repeat))
     worlds = VecFrameStack(ScaledRewards(watched, task.scale), cfg.stack)
     worlds.seed(cfg.seed)

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from dataclasses import replace
 
 import gymnasium as gym
@@ -12,8 +13,8 @@ from stable_baselines3 import PPO
 from agents.callbacks import STATE
 from agents.evaluate import AgentEvalConfig, evaluate
 from agents.options import AgentTrainConfig, BothConfig, PPOConfig
-from agents.tasks import TASKS
-from agents.train import train
+from agents.tasks import TASKS, find_task
+from agents.train import make_worlds, train
 from tests.agents.toy import KEYS, TASK, Colours
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.errors import WorldsimError
@@ -87,6 +88,20 @@ def test_an_agent_that_holds_its_actions_counts_the_worlds_steps(tmp_path):
     assert torch.load(tmp_path / STATE, weights_only=True)["steps"] == 384
     with (tmp_path / "real.csv").open() as file:
         assert [int(row["steps"]) for row in csv.DictReader(file)][-1] == 384
+
+
+def test_simulators_that_want_a_process_of_their_own_have_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "toy", replace(TASK, alone=True))
+    worlds = make_worlds(config(tmp_path, num_envs=2), find_task("toy"))
+    try:
+        here = {os.getpid(), *worlds.unwrapped.env.get_attr("process")}
+        assert len(here) == 3
+        worlds.reset()
+        frames, rewards, over, infos = worlds.step(np.array([1, 2]))
+        assert frames.shape == (2, 36, 36, 6) and set(rewards) <= {0.0, 0.5}
+    finally:
+        worlds.close()
+    assert train(config(tmp_path, num_envs=2, steps=64)) == 0
 
 
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch, capsys):

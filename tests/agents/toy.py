@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
@@ -31,6 +33,7 @@ class Colours(gym.Env):
 
     def __init__(self, split: str = "train", steps: int = 12, pain: float = 0.0):
         self.split, self.steps, self.pain, self.spec_world = split, steps, pain, SPEC
+        self.process = os.getpid()
         self.observation_space = spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
         self.action_space = spaces.Discrete(len(SPEC.actions))
 
