@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy
 
-from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.json_files import damaged, read_json, write_json
+
+if TYPE_CHECKING:
+    from worldsim.data import Dataset
 
 ABOUT, WEIGHTS = "agent.json", "policy.safetensors"
 

@@ -6,11 +6,12 @@ Read from the scenario's own file, a UDMF map in a WAD; no engine is started.
 from __future__ import annotations
 
 import re
-import struct
 from collections import deque
 from pathlib import Path
 
 import numpy as np
+
+from envs.doom_udmf import read_lump
 
 CELL = 16.0  # map units along each side of a square of the plan
 CLEAR = 22.0  # from a wall to the middle of a player, who is 16 wide to each side
@@ -49,7 +50,7 @@ class DoomPlan:
     @classmethod
     def read(cls, wad: Path, kind: int) -> DoomPlan:
         """Read a scenario's only map; ways lead to its first thing of a kind (Doom's number)."""
-        text = _textmap(wad)
+        text = read_lump(wad, "MAP01", "TEXTMAP").decode("ascii", "replace")
         blocks = {
             name: [
                 dict(re.findall(r"(\w+)\s*=\s*([^;]+);", inside))
@@ -126,14 +127,3 @@ def _far(points: np.ndarray, lines: np.ndarray) -> np.ndarray:
         share = ((points - start) @ along / max(1e-9, along @ along)).clip(0, 1)
         far = np.minimum(far, np.linalg.norm(points - start - share[..., None] * along, axis=-1))
     return far
-
-
-def _textmap(wad: Path) -> str:
-    with open(wad, "rb") as file:
-        count, offset = struct.unpack("<4xii", file.read(12))
-        file.seek(offset)
-        for start, size, name in list(struct.iter_unpack("<ii8s", file.read(16 * count))):
-            if name.rstrip(b"\0") == b"TEXTMAP":
-                file.seek(start)
-                return file.read(size).decode("ascii", "replace")
-    raise KeyError(f"no UDMF map in {wad.name}")

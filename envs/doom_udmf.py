@@ -64,6 +64,16 @@ def read_things(wad: Path, map_name: str) -> list[tuple[int, int, int, int]]:
     Raises:
         KeyError: The WAD has no such map.
     """
+    things = read_lump(wad, map_name, "THINGS")
+    return [(x, y, angle, kind) for x, y, angle, kind, _ in struct.iter_unpack("<hhhhh", things)]
+
+
+def read_lump(wad: Path, map_name: str, kind: str) -> bytes:
+    """Return a part of a map in a WAD, such as its "THINGS" or, of a UDMF map, its "TEXTMAP".
+
+    Raises:
+        KeyError: The WAD has no such map, or the map no such part.
+    """
     with open(wad, "rb") as file:  # tens of megabytes, of which a few kilobytes are wanted
         count, offset = struct.unpack("<4xii", file.read(12))
         file.seek(offset)
@@ -71,10 +81,11 @@ def read_things(wad: Path, map_name: str) -> list[tuple[int, int, int, int]]:
         names = [name.rstrip(b"\0").decode("ascii", "replace").upper() for *_, name in entries]
         if map_name.upper() not in names:
             raise KeyError(f"no map '{map_name}' in {wad.name}")
-        start, size, _ = entries[names.index("THINGS", names.index(map_name.upper()))]
+        if kind not in names[names.index(map_name.upper()) :]:
+            raise KeyError(f"map '{map_name}' in {wad.name} has no {kind}")
+        start, size, _ = entries[names.index(kind, names.index(map_name.upper()))]
         file.seek(start)
-        things = file.read(size)
-    return [(x, y, angle, kind) for x, y, angle, kind, _ in struct.iter_unpack("<hhhhh", things)]
+        return file.read(size)
 
 
 def _thing(number: int, x: float, y: float, angle: int) -> str:

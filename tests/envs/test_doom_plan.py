@@ -56,5 +56,5 @@ def test_a_scenario_is_read_from_its_file(tmp_path):
     plan = DoomPlan.read(tmp_path / "a.wad", 2018)
     assert plan.goal == GOAL and np.array_equal(plan.away, DoomPlan(LINES, GOAL).away)
     (tmp_path / "b.wad").write_bytes(struct.pack("<4sii", b"PWAD", 0, 12))
-    with pytest.raises(KeyError, match="no UDMF map in b.wad"):
+    with pytest.raises(KeyError, match="no map 'MAP01' in b.wad"):
         DoomPlan.read(tmp_path / "b.wad", 2018)
