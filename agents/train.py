@@ -71,7 +71,7 @@ def learn(cfg: AgentTrainConfig) -> int:
                 "the same line goes on from there"
             )
             return 130
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # the latter where torch checks no arguments
             if "nan" not in str(error).lower():
                 raise
             raise WorldsimError(
