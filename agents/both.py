@@ -44,6 +44,7 @@ def alternate(cfg: AgentTrainConfig, learn: Callable[[AgentTrainConfig], int]) -
             folder=out / "agent" if (out / "agent").exists() else None,
             seed=cfg.seed,
             pain=cfg.pain,
+            skip=both.skip,
         )
         world = out / f"world-{k}"
         train_world(

@@ -57,15 +57,16 @@ def clone(cfg: CloneConfig) -> None:
     task = find_task(cfg.task)
     _check(cfg)
     began = time.monotonic()
-    learnt, kept = _read(cfg, task)
+    dataset = Dataset(cfg.data)
+    learnt, kept, skip = *_read(cfg, task, dataset), dataset.spec.skip
     torch.manual_seed(cfg.seed)
     size = learnt.frames.shape[1]
-    about = About(cfg.task, list(task.keys), cfg.stack, int(size), "play")
+    about = About(cfg.task, list(task.keys), cfg.stack, int(size), "play", repeat=skip)
     policy = make_policy(about).to(cfg.device)
     how = FitConfig(cfg.steps, cfg.batch_size, cfg.rate, cfg.stack, 1, cfg.seed)
     fit(policy, learnt, how, "clone")
     about = About(
-        **vars(about) | {"steps": cfg.steps * cfg.batch_size, "real_frames": len(learnt.at),
+        **vars(about) | {"steps": cfg.steps * cfg.batch_size, "real_frames": skip * len(learnt.at),
                          "seconds": time.monotonic() - began}
     )  # fmt: skip
     save_policy(Path(cfg.out) / "agent", policy, about)
@@ -75,9 +76,8 @@ def clone(cfg: CloneConfig) -> None:
           f"action: {usual:.0%})\nwrote {Path(cfg.out) / 'agent'}")  # fmt: skip
 
 
-def _read(cfg: CloneConfig, task: Task) -> tuple[Moments, Moments]:
+def _read(cfg: CloneConfig, task: Task, dataset: Dataset) -> tuple[Moments, Moments]:
     """Return moments to learn from and others, of different episodes."""
-    dataset = Dataset(cfg.data)
     returns = [float(dataset.load_steps(k).rewards.sum()) for k in range(len(dataset))]
     count = round(cfg.best * len(dataset))
     if count < 2:

@@ -18,6 +18,7 @@ from agents.bundled import find_agent
 from agents.play import Agent, make_real
 from agents.policy import PolicyAgent
 from agents.scripted import RandomHold
+from agents.skip import Skip
 from agents.tasks import Task, find_task
 from worldsim.data import DatasetWriter, Episode
 from worldsim.errors import WorldsimError
@@ -35,6 +36,7 @@ class AgentCollectConfig:
         split: Of places and seeds: train or heldout.
         pain: Taken off the recorded reward for every point of health lost, where there is any: a
             dream of such play knows what hurts, not only what kills, and pays so.
+        skip: Steps of the simulator to one that is recorded, see `agents.skip`.
         seed: Of the episodes.
     """
 
@@ -44,6 +46,7 @@ class AgentCollectConfig:
     steps: int = 20_000
     split: str = "train"
     pain: float = 0.0
+    skip: int = 1
     seed: int = 0
 
 
@@ -55,7 +58,7 @@ def collect(cfg: AgentCollectConfig) -> None:
             f"steps={cfg.steps}, split={cfg.split}: use 1 or more, train or heldout"
         )
     folder = find_agent(cfg.agent) if cfg.agent else None
-    act(task, Path(cfg.path), cfg.steps, folder, cfg.seed, cfg.split, cfg.pain)
+    act(task, Path(cfg.path), cfg.steps, folder, cfg.seed, cfg.split, cfg.pain, cfg.skip)
     print(f"wrote {cfg.path}")
 
 
@@ -67,6 +70,7 @@ def act(
     seed: int,
     split: str = "train",
     pain: float = 0.0,
+    skip: int = 1,
 ) -> None:
     """Live in the real world until a dataset has so many steps.
 
@@ -78,10 +82,10 @@ def act(
         seed: Of the episodes.
         split: Of places and seeds.
         pain: Taken off the recorded reward for every point of health lost.
+        skip: Steps of the simulator to one that is recorded.
     """
-    env = make_real(task, split, pain)
-    world: Any = env.unwrapped
-    spec, keys = world.spec_world, [world.spec_world.action_index(words) for words in task.keys]
+    env = Skip(make_real(task, split, pain), skip)
+    spec, keys = env.spec_world, [env.spec_world.action_index(words) for words in task.keys]
     size = int((env.observation_space.shape or (0,))[0])
     try:
         with DatasetWriter(path, spec, size) as writer:
@@ -89,7 +93,7 @@ def act(
             while (done := _lived(writer)) < steps:
                 luck = int(np.random.SeedSequence([seed, writer.num_episodes])
                            .generate_state(1, np.uint64)[0] >> 2)  # fmt: skip
-                agent: Agent = RandomHold(spec, luck, keys)
+                agent: Agent = RandomHold(spec, luck, keys, spec.skip)
                 if folder:
                     agent = PolicyAgent.load(folder, spec, seed=luck)
                 writer.append(live(env, agent, luck, most=steps - done))

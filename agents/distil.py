@@ -117,7 +117,7 @@ def distil(cfg: DistilConfig) -> None:
     torch.manual_seed(cfg.seed)
     about = About(
         cfg.task, list(task.keys), cfg.stack, int(moments.frames.shape[1]), "dream",
-        steps=pays.size * cfg.horizon, model=seen.model, repeat=cfg.repeat,
+        steps=pays.size * cfg.horizon, model=seen.model, repeat=cfg.repeat * dataset.spec.skip,
     ).knowing(dataset)  # fmt: skip
     policy = make_policy(about).to(cfg.device)
     if cfg.init_from:

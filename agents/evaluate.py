@@ -21,7 +21,7 @@ from agents.guided import NAME as GUIDE
 from agents.guided import Guided
 from agents.native import Follow
 from agents.planner import METHODS, Planner, PlannerConfig
-from agents.play import Agent, Played, make_real, play, summarize
+from agents.play import Agent, Held, Played, in_steps_of, make_real, play, summarize
 from agents.policy import PolicyAgent
 from agents.report import draw_learning, table
 from agents.scores import ByAnswer, ByLook, Score, by_reward, find_thing
@@ -135,7 +135,8 @@ def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConf
         return Stay(actions[0])
     if name.startswith(FOLLOW):
         reader = Reader.from_pretrained(cfg.checkpoint or None)
-        return Follow(reader, name.removeprefix(FOLLOW).strip(), world.name, list(task.keys))
+        follow = Follow(reader, name.removeprefix(FOLLOW).strip(), world.name, list(task.keys))
+        return in_steps_of(follow, reader.worlds[world.name], world)
     method, _, sentence = name.partition(":")
     if method in METHODS:
         score: Score = by_reward
@@ -155,7 +156,9 @@ def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConf
             autoreset_mode="Disabled",
             draw_ends=False,
         )
-        return Planner(dream, actions, score, replace(cfg.planner, method=method), cfg.seed)
+        planner = Planner(dream, actions, score, replace(cfg.planner, method=method), cfg.seed)
+        dreamed: Any = dream.unwrapped
+        return in_steps_of(planner, dreamed.spec_world, world)
     agent = PolicyAgent.load(find_agent(name), world, cfg.greedy, cfg.seed)
     if agent.about.task != cfg.task:
         raise WorldsimError(f"{name} was trained on {agent.about.task}, not on {cfg.task}")
@@ -188,6 +191,7 @@ def _history(agent: Agent) -> dict[str, Any]:
 
 def _model(dreams: object) -> dict[str, Any]:
     """Return the digest of the model that dreams for an agent or a world, where one does."""
+    dreams = dreams.agent if isinstance(dreams, Held) else dreams
     dreams = getattr(dreams, "dream", dreams)
     model = getattr(getattr(dreams, "unwrapped", None), "model_id", "")
     return {"checkpoint_sha256": model} if model else {}

@@ -65,11 +65,13 @@ class BothConfig:
         real_steps: Acted in each round; the first is at random.
         world: How the model learns in a round, as for `worldsim train`; ``data``, ``out``, ``seed``
             and ``init_from`` are filled in, ``stage.budget`` is its minutes.
+        skip: Steps of the simulator to one that is recorded and dreamed, see `agents.skip`.
     """
 
     rounds: int = 4
     real_steps: int = 2500
     world: TrainConfig = field(default_factory=_world_update)
+    skip: int = 1
 
 
 @dataclass
@@ -81,11 +83,11 @@ class AgentTrainConfig:
         inside: Where: dream, real, or both in turns; ``in=`` for short.
         out: Folder of the run; an interrupted run continues there.
         init_from: Agent to begin as, such as a clone; empty: one that knows nothing.
-        steps: Steps to learn from, in all worlds together.
+        steps: Steps to learn from, in all worlds together; in a dream, its own steps.
         num_envs: Worlds side by side.
         stack: Newest frames that the agent sees.
-        repeat: Steps for which it holds an action, seeing no frames in between: who chooses anew at
-            every step gets nowhere by chance.
+        repeat: Of these steps, for how many it holds an action, seeing no frames in between: who
+            chooses anew at every step gets nowhere by chance.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         data: Dataset whose moments dreams begin in; empty: the checkpoint's clips.
         pain: Taken off the reward of the real world for every point of health lost, where there is

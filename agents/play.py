@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from agents.tasks import Task
 from worldsim.errors import WorldsimError
+from worldsim.world import WorldSpec
 
 RESAMPLES = 2000  # of the bootstrap
 
@@ -24,6 +25,45 @@ class Agent(Protocol):
 
     def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
         """Return the next action."""
+
+
+class Held:
+    """Somebody who thinks in longer steps than the world's: what is chosen is held.
+
+    Args:
+        agent: Who chooses, seeing no frames in between.
+        steps: Of the world for one choice.
+    """
+
+    def __init__(self, agent: Agent, steps: int) -> None:
+        self.agent, self.steps = agent, steps
+        self._action, self._left = 0, 0
+
+    def reset(self) -> None:
+        """Begin an episode."""
+        self.agent.reset()
+        self._left = 0
+
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the action chosen last, or a new one where that was held for long enough."""
+        if not self._left:
+            self._action, self._left = self.agent.act(observation, info), self.steps
+        self._left -= 1
+        return self._action
+
+
+def in_steps_of(agent: Agent, known: WorldSpec, world: WorldSpec) -> Agent:
+    """Return an agent that knows a world in some steps as one that acts in it in others.
+
+    Raises:
+        WorldsimError: Those are no whole number of these.
+    """
+    if known.skip % world.skip:
+        raise WorldsimError(
+            f"a step that this agent knows is {known.skip} of the simulator's, and one here is "
+            f"{world.skip}: it cannot act here"
+        )
+    return agent if known.skip == world.skip else Held(agent, known.skip // world.skip)
 
 
 @dataclass

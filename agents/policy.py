@@ -42,7 +42,7 @@ class About:
         real_frames: Steps of the real world that went into it; of an agent of a dream, those of
             the data its dreams begin in, which its model may have learnt more than.
         seconds: It took to learn, measuring left out.
-        repeat: Steps for which it holds an action; it sees no frames in between.
+        repeat: Steps of the simulator for which it holds an action; it sees no frames in between.
         data: Of each dataset among these real frames, by a digest of its beginning, how many.
     """
 
@@ -60,7 +60,7 @@ class About:
 
     def knowing(self, dataset: Dataset) -> About:
         """Return what an agent is whose dream knows recorded play."""
-        steps = sum(episode.length - 1 for episode in dataset.episodes)
+        steps = sum(e.length - 1 for e in dataset.episodes) * dataset.spec.skip
         name = dataset.episodes[0].video_sha256[:16] if dataset.episodes else ""
         return replace(self, real_frames=self.real_frames + steps, data={name: steps})
 
@@ -90,6 +90,10 @@ class PolicyAgent:
         actions: The world's number of each of `about.keys`.
         greedy: Whether it takes the likeliest action; else it draws one.
         seed: Of what is drawn.
+        skip: Of the simulator's steps that one step here is, see `WorldSpec`.
+
+    Raises:
+        WorldsimError: Its actions are no whole number of such steps.
     """
 
     def __init__(
@@ -99,7 +103,14 @@ class PolicyAgent:
         actions: list[int],
         greedy: bool = False,
         seed: int = 0,
+        skip: int = 1,
     ) -> None:
+        if about.repeat % skip:
+            raise WorldsimError(
+                f"this agent holds an action for {about.repeat} steps of the simulator, and one "
+                f"step of this world is {skip}: it cannot act here"
+            )
+        self._hold = about.repeat // skip
         self.policy, self.about, self.actions, self.greedy = policy, about, actions, greedy
         self._random = np.random.default_rng(seed)
         self._seen: deque[np.ndarray] = deque(maxlen=about.stack)
@@ -112,7 +123,7 @@ class PolicyAgent:
         """Read an agent; `world` has the `action_index` of its words, such as a `WorldSpec`."""
         about, policy = load_policy(Path(folder))
         actions = [int(world.action_index(words)) for words in about.keys]
-        return cls(policy, about, actions, greedy, seed)
+        return cls(policy, about, actions, greedy, seed, world.skip)
 
     def save(self, folder: str | Path) -> None:
         """Write the agent."""
@@ -133,7 +144,7 @@ class PolicyAgent:
                 f"world with image_size={size}"
             )
         if not self._held:
-            self._action, self._held = self._choose(observation), self.about.repeat
+            self._action, self._held = self._choose(observation), self._hold
         self._held -= 1
         return self._action
 

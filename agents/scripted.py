@@ -81,15 +81,22 @@ class RandomHold:
     }  # words: (how often, fewest steps, most steps)
 
     def __init__(
-        self, world: Vocabulary, seed: int = 0, actions: Sequence[int] | None = None
+        self,
+        world: Vocabulary,
+        seed: int = 0,
+        actions: Sequence[int] | None = None,
+        skip: int = 1,
     ) -> None:
-        """Take the world's words, the seed of all choices and what to choose from, if not all."""
+        """Take the world's words, the seed of all choices and what to choose from, if not all.
+
+        Where a step is as long as `skip` usual ones, as many fewer are held.
+        """
         bursts = {word: burst for word, burst in self.BURSTS.items() if word in world.actions}
         if "forward" not in bursts or actions is not None:
             offered = range(len(world.actions)) if actions is None else actions
             bursts = dict.fromkeys([world.actions[k] for k in offered], (1.0, 4, 16))
         self._actions = [world.action_index(word) for word in bursts]
-        self._spans = [(low, high) for _, low, high in bursts.values()]
+        self._spans = [(-(-low // skip), -(-high // skip)) for _, low, high in bursts.values()]
         weights = np.array([weight for weight, _, _ in bursts.values()])
         self._weights = weights / weights.sum()
         self._random = np.random.default_rng(seed)

@@ -116,10 +116,12 @@ def make_worlds(cfg: AgentTrainConfig, task: Task) -> VecEnv:
 
 def _about(cfg: AgentTrainConfig, task: Task, worlds: VecEnv) -> About:
     size = (worlds.observation_space.shape or (0,))[0]
-    model = worlds.get_attr("model_id")[0] if cfg.inside == "dream" else ""
+    dreams = cfg.inside == "dream"
+    model = worlds.get_attr("model_id")[0] if dreams else ""
+    skip = worlds.get_attr("spec_world")[0].skip if dreams else 1
     about = About(cfg.task, list(task.keys), cfg.stack, int(size), cfg.inside, model=model,
-                  repeat=cfg.repeat)  # fmt: skip
-    return about.knowing(Dataset(cfg.data)) if cfg.inside == "dream" and cfg.data else about
+                  repeat=cfg.repeat * skip)  # fmt: skip
+    return about.knowing(Dataset(cfg.data)) if dreams and cfg.data else about
 
 
 def make_learner(cfg: AgentTrainConfig, worlds: VecEnv) -> PPO:

@@ -7,7 +7,7 @@ from it and the keyboard. It knows nothing of pixels, of Gymnasium or of the mod
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -48,6 +48,7 @@ class WorldSpec:
         places: Sentences about parts of the world, usable as prompts, too, by how the names of
             their maps begin, such as ``{"maze": "A walk through a maze."}``.
         field_of_view: Degrees that the square picture shows; 0 where it is no view from inside.
+        skip: How many of the simulator's own steps one step is; an action is held for them all.
     """
 
     name: str
@@ -62,6 +63,7 @@ class WorldSpec:
     things: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     field_of_view: float = 90.0
+    skip: int = 1
 
     def describe(self, source: str) -> str:
         """Return a sentence about a map, by its name; about the world where there is none."""
@@ -93,6 +95,10 @@ class WorldSpec:
         held = set(words)
         kept = {word for word in held if OPPOSITES.get(word) not in held}
         return self.action_index(" ".join(word for word in self.elements if word in kept))
+
+    def in_own_steps(self) -> WorldSpec:
+        """Return the same world in the steps of its simulator."""
+        return replace(self, steps_per_second=self.steps_per_second * self.skip, skip=1)
 
     def check_same(self, other: WorldSpec, mine: str, theirs: str, remedy: str) -> None:
         """Refuse another description under which the same numbers would mean something else.

@@ -83,6 +83,14 @@ def test_a_killed_run_goes_on_in_the_turn_it_was_in(cfg, tmp_path, monkeypatch):
     assert all(path.stat().st_mtime_ns == time for path, time in trained.items())
 
 
+def test_rounds_may_be_lived_and_dreamed_in_longer_steps(cfg, tmp_path):
+    once = replace(cfg, both=replace(cfg.both, rounds=1, real_steps=14, skip=2), steps=64)
+    assert train(once) == 0
+    assert [e.length - 1 for e in Dataset(tmp_path / "run/data").episodes] == [7, 7]
+    about = json.loads((tmp_path / "run/agent/agent.json").read_text())
+    assert (about["repeat"], about["real_frames"], about["steps"]) == (2, 28, 64)
+
+
 def test_other_rounds_are_another_run(cfg):
     assert train(replace(cfg, both=replace(cfg.both, rounds=1), steps=64)) == 0
     with pytest.raises(WorldsimError, match="begun with other steps, rounds: give those again"):

@@ -48,6 +48,21 @@ def test_what_hurts_is_recorded_as_taken_off_the_reward(tmp_path):
     assert set(right) == {0, 1} and np.array_equal(felt, np.where(right, 1, -0.5))
 
 
+def test_long_steps_are_recorded_as_a_world_of_its_own_with_keys_held_as_long(tmp_path):
+    for skip in (1, 4):
+        collect(AgentCollectConfig("toy", str(tmp_path / f"{skip}"), steps=600, skip=skip))
+    usual, long = Dataset(tmp_path / "1"), Dataset(tmp_path / "4")
+    assert long.spec.skip == 4 and long.spec.in_own_steps() == usual.spec
+    assert {episode.length - 1 for episode in long.episodes} == {3}
+    switches = [
+        np.mean([np.diff(data.load_steps(k).actions).astype(bool).mean() for k in range(40)])
+        for data in (usual, long)
+    ]
+    assert 2 * switches[0] < switches[1] < 0.4, "4 to 16 of the simulator's steps in both"
+    with pytest.raises(WorldsimError, match="10.0 steps a second"):
+        collect(AgentCollectConfig("toy", str(tmp_path / "4"), steps=700))
+
+
 def test_what_makes_no_sense_is_refused(tmp_path):
     cfg = AgentCollectConfig("toy", str(tmp_path / "d"))
     for wrong, says in (({"steps": 0}, "steps=0"), ({"split": "test"}, "split=test"),

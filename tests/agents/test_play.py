@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.play import Played, make_real, play, summarize
+from agents.play import Held, Played, in_steps_of, make_real, play, summarize
 from agents.scripted import Stay
 from agents.tasks import TASKS, Task, find_task
-from tests.agents.toy import TASK, Colours, Knowing
+from tests.agents.toy import SPEC, TASK, Colours, Knowing
 from worldsim.errors import WorldsimError
 
 
@@ -55,6 +57,29 @@ def test_pain_is_for_tasks_in_which_there_is_health_to_lose():
     assert make_real(TASK, "train", pain=0.5).unwrapped.pain == 0.5
     with pytest.raises(WorldsimError, match=r"pain=0.5: there is no health to lose"):
         make_real(find_task("carracing"), "train", pain=0.5)
+
+
+class Counting:
+    """Does what it is asked the how manieth time."""
+
+    def reset(self):
+        self.seen = []
+
+    def act(self, observation, info):
+        self.seen.append(observation)
+        return len(self.seen)
+
+
+def test_who_thinks_in_longer_steps_chooses_as_much_more_seldom():
+    agent = in_steps_of(Counting(), replace(SPEC, skip=6), replace(SPEC, skip=2))
+    assert isinstance(agent, Held)
+    for _ in range(2):
+        agent.reset()
+        assert [agent.act(k, {}) for k in range(7)] == [1, 1, 1, 2, 2, 2, 3]
+        assert agent.agent.seen == [0, 3, 6], "it sees what there is when it chooses"
+    assert isinstance(in_steps_of(Counting(), SPEC, SPEC), Counting)
+    with pytest.raises(WorldsimError, match="is 3 of the simulator's, and one here is 2"):
+        in_steps_of(Counting(), replace(SPEC, skip=3), replace(SPEC, skip=2))
 
 
 def test_the_toys_task_is_one():

@@ -59,6 +59,17 @@ def test_it_holds_an_action_and_does_not_look_in_between(agent):
     assert len(held._seen) == 1
 
 
+def test_in_a_world_of_long_steps_it_holds_an_action_for_as_many_fewer(agent, tmp_path):
+    PolicyAgent(agent.policy, replace(TOY, repeat=6), ACTIONS).save(tmp_path)
+    long = replace(SPEC, skip=3)
+    there = PolicyAgent.load(tmp_path, long, seed=4)
+    here = PolicyAgent.load(tmp_path, SPEC, seed=4)
+    seen = frames(6)
+    assert np.repeat(drive(there, seen), 3).tolist() == drive(here, seen.repeat(3, axis=0))
+    with pytest.raises(WorldsimError, match="for 6 steps .* is 4: it cannot act here"):
+        PolicyAgent.load(tmp_path, replace(SPEC, skip=4))
+
+
 def test_it_sees_frames_as_the_learner_did(agent):
     """The newest frames, black before the first: what `VecFrameStack` shows while training."""
     seen, policy = [], agent.policy

@@ -141,7 +141,10 @@ def _fit_ends(config: TrainConfig, run: RunFolder, batches: Batches) -> None:
 
 
 def _open(config: TrainConfig) -> tuple[Collection, Collection | None]:
-    """Open what is learnt from and what is not; both and `init_from` mean the same by a number."""
+    """Open what is learnt from and what is not; both and `init_from` mean the same by a number.
+
+    But for how long a step is: a model that begins as another may learn to take longer ones.
+    """
     dataset = Collection(config.data)
     heldout = Collection(config.heldout) if config.heldout else None
     if heldout and heldout.image_size != dataset.image_size:
@@ -149,13 +152,16 @@ def _open(config: TrainConfig) -> tuple[Collection, Collection | None]:
             f"heldout={config.heldout} has {heldout.image_size} pixels, data={config.data} has "
             f"{dataset.image_size}: collect both with the same image_size"
         )
-    others = [(f"heldout={config.heldout}", heldout.worlds, HELDOUT_REMEDY)] if heldout else []
-    if config.init_from:
-        learnt = Checkpoint.load(config.init_from).worlds
-        others.append((f"init_from={config.init_from}", learnt, INIT_REMEDY))
-    for where, worlds, remedy in others:
-        for name in [name for name in dataset.worlds if name in worlds]:
-            dataset.worlds[name].check_same(worlds[name], f"data={config.data}", where, remedy)
+    mine = f"data={config.data}"
+    for name, spec in (heldout.worlds if heldout else {}).items():
+        if name in dataset.worlds:
+            where = f"heldout={config.heldout}"
+            dataset.worlds[name].check_same(spec, mine, where, HELDOUT_REMEDY)
+    learnt = Checkpoint.load(config.init_from).worlds if config.init_from else {}
+    for name, spec in learnt.items():
+        if name in dataset.worlds:
+            own, where = dataset.worlds[name].in_own_steps(), f"init_from={config.init_from}"
+            own.check_same(spec.in_own_steps(), mine, where, INIT_REMEDY)
     return dataset, heldout
 
 

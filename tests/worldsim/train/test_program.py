@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from tests.worldsim.sliding import SPEC
 from tests.worldsim.train.runs import STEPS, WINDOW, make_config, metrics, write_data
 from worldsim.checkpoint import Checkpoint, Start, weights_id
 from worldsim.errors import WorldsimError
@@ -170,6 +172,19 @@ def test_a_run_can_begin_with_the_words_weights_and_codec_of_another(data, finis
     words = [(folder / "tokenizer.json").read_text() for folder in (tmp_path, finished)]
     assert words[0] == words[1]
     train(config)
+
+
+def test_a_run_can_begin_as_a_model_of_shorter_steps_but_not_learn_of_both(finished, tmp_path):
+    rate = SPEC.steps_per_second
+    long = replace(SPEC, skip=4, steps_per_second=rate / 4)
+    config = make_config(write_data(tmp_path / "long", 1, spec=long), tmp_path / "run", steps=1)
+    config.init_from = config.codec_from = str(finished / "model")
+    train(config)
+    assert Checkpoint.load(tmp_path / "run" / "model").worlds[SPEC.name].skip == 4
+    config.data += f",{write_data(tmp_path / 'usual', 1)}"
+    config.out = str(tmp_path / "other")
+    with pytest.raises(WorldsimError, match=f"{rate} steps a second"):
+        train(config)
 
 
 def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, tmp_path):
