@@ -129,6 +129,56 @@ class AgentTrainConfig:
     seed: int = 0
 
 
+@dataclass
+class DistilConfig:
+    """Options of `worldsim agent distil`.
+
+    Attributes:
+        task: What to learn.
+        data: Recorded play, whose moments dreams begin in.
+        checkpoint: Folder of the model that dreams; empty: the bundled one.
+        out: Folder; the agent is in ``<out>/agent``. The same line typed again goes on.
+        init_from: Agent to begin as; empty: one that knows nothing. Of its own play (`agent
+            collect`) it learns what to do where it gets to.
+        hold: Steps that each action is held for; then `init_from` acts, so that an action is worth
+            what that agent makes of it. 0: it is held to the end, and nobody else acts.
+        moments: How many are looked ahead from.
+        lanes: Moments side by side.
+        horizon: Steps dreamed.
+        context: Real frames that a dream begins with.
+        near_ends: Share of the moments that are within a horizon of the end of an episode that the
+            world ended: elsewhere it often does not matter what one does.
+        temperature: Of the choice among actions, in usual differences between what they pay.
+        steps: Updates.
+        batch_size: Moments of an update.
+        rate: Of Adam, falling to nothing.
+        stack: Newest frames that the agent sees.
+        repeat: Steps for which it holds an action.
+        device: Of the policy and the dream.
+        seed: Of everything random.
+    """
+
+    task: str = MISSING
+    data: str = MISSING
+    checkpoint: str = ""
+    out: str = "runs/distil"
+    init_from: str = ""
+    hold: int = 0
+    moments: int = 4000
+    lanes: int = 8
+    horizon: int = 12
+    context: int = 4
+    near_ends: float = 0.5
+    temperature: float = 0.25
+    steps: int = 2000
+    batch_size: int = 128
+    rate: float = 5e-4
+    stack: int = 3
+    repeat: int = 1
+    device: str = "cpu"
+    seed: int = 0
+
+
 def check(cfg: AgentTrainConfig) -> None:
     """Refuse what makes no sense."""
     if cfg.inside not in PLACES:

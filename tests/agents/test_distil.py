@@ -4,9 +4,12 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from agents import foresee
 from agents.collect import live
-from agents.distil import DistilConfig, distil
+from agents.distil import distil
+from agents.options import DistilConfig
 from agents.play import play, summarize
 from agents.policy import PolicyAgent
 from agents.scripted import RandomActions
@@ -36,7 +39,9 @@ class Dream(gym.vector.VectorEnv):
     def step(self, actions):
         Dream.dreamed += 1
         right = actions == np.where(self.red, LEFT, RIGHT)
-        return None, right * self.pays, None, None, {"end_chance": 0.5 * (actions == 0)}
+        frames = np.zeros((self.num_envs, 36, 36, 3), np.uint8)
+        frames[self.red, ..., 0] = frames[~self.red, ..., 2] = 200  # 255 in the world
+        return frames, right * self.pays, None, None, {"end_chance": 0.5 * (actions == 0)}
 
     def close_extras(self, **kwargs):
         pass
@@ -112,6 +117,8 @@ def test_damaged_dreams_are_named(data, tmp_path):
         ({"moments": 0}, "moments=0"),
         ({"near_ends": 1.5}, "near_ends=1.5"),
         ({"temperature": 0.0}, "temperature=0.0"),
+        ({"hold": 1}, "hold=1, .*name who acts then with init_from="),
+        ({"hold": 3, "init_from": "x"}, "hold=3, horizon=3: .*fewer steps"),
         ({"context": 99}, "no episode of more than 98 steps"),
         ({"task": "toys"}, "unknown task"),
     ],
@@ -130,3 +137,38 @@ def test_who_begins_as_another_agent_knows_what_it_knew_and_counts_its_play_once
     assert agent.about.real_frames == 6 * 12
     with pytest.raises(WorldsimError, match="another repeat"):
         distil(config(data, tmp_path / "other", init_from=first, repeat=2))
+
+
+def foreseen(folder):
+    return load_file(folder / "foreseen" / "0000.safetensors")["pays"]
+
+
+def test_an_action_is_worth_what_an_agent_makes_of_it_where_one_acts_afterwards(data, tmp_path):
+    distil(config(data, tmp_path / "first"))
+    first = str(tmp_path / "first" / "agent")
+    distil(config(data, tmp_path / "next", init_from=first, hold=1, steps=1))
+    # Held to the end, what is right pays 3 and all else nothing. Then it does what is right twice;
+    # after staying it lives to do so half of the time.
+    assert np.array_equal(np.sort(foreseen(tmp_path / "first")), [[0, 0, 3]] * 48)
+    assert np.abs(np.sort(foreseen(tmp_path / "next")) - [1, 2, 3]).mean() < 0.1
+
+
+def test_who_acts_afterwards_sees_what_was_seen_before_and_then_what_is_dreamed(
+    data, tmp_path, monkeypatch
+):
+    distil(config(data, tmp_path / "first", repeat=2))
+    seen, act = list[np.ndarray](), foresee.logits
+    monkeypatch.setattr(
+        foresee, "logits", lambda policy, pixels: seen.append(pixels.numpy()) or act(policy, pixels)
+    )
+    changes = {"init_from": str(tmp_path / "first" / "agent"), "repeat": 2, "hold": 2}
+    distil(config(data, tmp_path / "next", steps=1, horizon=5, lanes=1, moments=2, **changes))
+    brightest = [[part.max() > 220 for part in np.split(pixels, 2, axis=1)] for pixels in seen]
+    assert brightest == [[True, False], [False, False]] * 2, "really seen, then dreamed; held"
+
+
+def test_another_kind_of_agent_cannot_act_afterwards(data, tmp_path):
+    distil(config(data, tmp_path / "first"))
+    first = str(tmp_path / "first" / "agent")
+    with pytest.raises(WorldsimError, match="sees 2 frames and holds an action for 1"):
+        distil(config(data, tmp_path / "next", init_from=first, hold=1, stack=3))
