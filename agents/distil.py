@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from agents.bundled import begin_as
 from agents.foresee import Foreseen, foresee
-from agents.moments import FitConfig, Moments, fit
+from agents.moments import FitConfig, Moments, fit, mirrored
 from agents.options import DistilConfig
 from agents.policy import About, make_policy, save_policy
 from agents.tasks import find_task
@@ -32,6 +32,7 @@ def distil(cfg: DistilConfig) -> None:
     """Dream of every action at many moments, and learn to choose."""
     task, began = find_task(cfg.task), time.monotonic()
     _check(cfg)
+    turned = mirrored(task.keys) if cfg.mirror else []
     dataset = Dataset(cfg.data)
     seen = foresee(cfg, task, dataset)
     pays = np.stack(seen.pays)
@@ -52,7 +53,7 @@ def distil(cfg: DistilConfig) -> None:
     policy = make_policy(about).to(cfg.device)
     if cfg.init_from:
         about = begin_as(policy, cfg.init_from, about)
-    how = FitConfig(cfg.steps, cfg.batch_size, cfg.rate, cfg.stack, cfg.repeat, cfg.seed)
+    how = FitConfig(cfg.steps, cfg.batch_size, cfg.rate, cfg.stack, cfg.repeat, cfg.seed, turned)
     fit(policy, moments, how, "distil")
     about = replace(about, seconds=time.monotonic() - began)
     save_policy(Path(cfg.out) / "agent", policy, about)

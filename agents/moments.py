@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from tqdm.auto import tqdm
 
 from worldsim.errors import WorldsimError
 
+MIRROR = {"left": "right", "right": "left"}
+
 
 @dataclass
 class Moments:
@@ -23,7 +25,7 @@ class Moments:
         frames: Of all episodes, one after the other.
         begins: Of each frame the first one of its episode, ``(N,)``.
         at: Frames of which it is known, ``(M,)``.
-        keys: Which of the task's actions, ``(M,)``.
+        keys: Which of the task's actions, ``(M,)``, or the chance of each, ``(M, actions)``.
     """
 
     frames: np.ndarray
@@ -67,6 +69,8 @@ class FitConfig:
         stack: Newest frames that the agent sees.
         repeat: Steps for which it holds an action.
         seed: Of the batches.
+        mirror: Number of each action's mirror image, see `mirrored`, to learn half of all moments
+            as in a mirror; empty: none.
     """
 
     steps: int
@@ -75,6 +79,19 @@ class FitConfig:
     stack: int
     repeat: int
     seed: int
+    mirror: list[int] = field(default_factory=list)
+
+
+def mirrored(keys: Sequence[str]) -> list[int]:
+    """Return the number of each action with left and right exchanged, which must be one, too."""
+    words = [" ".join(MIRROR.get(word, word) for word in key.split()) for key in keys]
+    missing = [word for word in words if word not in keys]
+    if missing:
+        raise WorldsimError(
+            f"mirror=true: in a mirror there would be '{missing[0]}', which is no action of this "
+            "task; leave it out"
+        )
+    return [list(keys).index(word) for word in words]
 
 
 def fit(policy: ActorCriticPolicy, moments: Moments, cfg: FitConfig, desc: str) -> None:
@@ -86,11 +103,12 @@ def fit(policy: ActorCriticPolicy, moments: Moments, cfg: FitConfig, desc: str) 
     optimizer = torch.optim.Adam(policy.parameters(), cfg.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, cfg.steps)
     bar = tqdm(_batches(len(moments.at), cfg), total=cfg.steps, desc=desc, unit="update")
+    luck = np.random.default_rng([cfg.seed, 1])
     for which in bar:
-        loss = F.cross_entropy(
-            logits(policy, moments.stacked(which, cfg.stack, cfg.repeat)),
-            torch.from_numpy(moments.keys[which]).to(policy.device),
+        pixels, right = _varied(
+            moments.stacked(which, cfg.stack, cfg.repeat), moments.keys[which], cfg, luck
         )
+        loss = F.cross_entropy(logits(policy, pixels), torch.from_numpy(right).to(policy.device))
         if not torch.isfinite(loss):
             raise WorldsimError(f"the loss is {loss.item()}: lower rate= (now {cfg.rate})")
         optimizer.zero_grad()
@@ -114,6 +132,17 @@ def logits(policy: ActorCriticPolicy, pixels: torch.Tensor) -> torch.Tensor:
     """Return what a policy says of stacked frames ``(B, 3 K, H, W)``, ``(B, actions)``."""
     chances: Any = policy.get_distribution(pixels.to(policy.device)).distribution
     return chances.logits
+
+
+def _varied(
+    pixels: torch.Tensor, right: np.ndarray, cfg: FitConfig, luck: np.random.Generator
+) -> tuple[torch.Tensor, np.ndarray]:
+    """Show some of the moments otherwise, as far as that is asked for."""
+    if cfg.mirror:
+        turned, image = luck.random(len(pixels)) < 0.5, np.array(cfg.mirror)
+        pixels[turned] = pixels[turned].flip(-1)
+        right[turned] = image[right[turned]] if right.ndim == 1 else right[turned][:, image]
+    return pixels, right
 
 
 def _batches(count: int, cfg: FitConfig) -> Iterator[np.ndarray]:

@@ -149,6 +149,7 @@ class DistilConfig:
         near_ends: Share of the moments that are within a horizon of the end of an episode that the
             world ended: elsewhere it often does not matter what one does.
         temperature: Of the choice among actions, in usual differences between what they pay.
+        mirror: Learn from every moment as in a mirror, too: left and right are alike in the task.
         steps: Updates.
         batch_size: Moments of an update.
         rate: Of Adam, falling to nothing.
@@ -170,6 +171,7 @@ class DistilConfig:
     context: int = 4
     near_ends: float = 0.5
     temperature: float = 0.25
+    mirror: bool = False
     steps: int = 2000
     batch_size: int = 128
     rate: float = 5e-4

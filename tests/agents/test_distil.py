@@ -84,6 +84,12 @@ def test_what_pays_in_the_dream_is_done_in_the_world(data, tmp_path, capsys):
     assert "pays 3.000 more" in capsys.readouterr().out
 
 
+def test_where_sides_are_not_alike_a_mirror_says_that_both_are_right(data, tmp_path):
+    distil(config(data, tmp_path, mirror=True))
+    agent = PolicyAgent.load(tmp_path / "agent", SPEC)
+    assert 3 < summarize(play(Colours("heldout"), agent, range(100, 106)))["mean"] < 9
+
+
 def test_what_was_dreamed_is_not_dreamed_again(data, tmp_path):
     distil(config(data, tmp_path))
     before = Dream.dreamed
