@@ -1,4 +1,4 @@
-"""Trained agents that come with the package, each named by its task, and what begins as one."""
+"""Trained agents that come with the package, named by their tasks, and what begins as one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ SHELF = Path(__file__).parent / "pretrained"
 
 
 def bundled() -> list[str]:
-    """Return the tasks there is an agent of."""
-    return [task for task in TASKS if (SHELF / task / ABOUT).exists()]
+    """Return their names: a task, or a task and what is special, as in ``task-dreamed``."""
+    names = [file.parent.relative_to(SHELF).as_posix() for file in SHELF.rglob(ABOUT)]
+    order = {task: number for number, task in enumerate(TASKS)}
+    return sorted(names, key=lambda name: (order[name.partition("-")[0]], name))
 
 
 def find_agent(name: str) -> Path:
-    """Return the folder of an agent: that of a bundled one by its task, else the folder named."""
-    if (SHELF / name / ABOUT).exists() and name in TASKS:
+    """Return the folder of an agent: that of a bundled one by its name, else the folder named."""
+    if name in bundled():
         return SHELF / name
     if (Path(name) / ABOUT).exists():
         return Path(name)

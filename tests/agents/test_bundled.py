@@ -24,6 +24,11 @@ def test_an_agent_is_found_by_its_task_or_its_folder(tmp_path, monkeypatch):
     assert bundled.bundled() == ["doom/take_cover"]
     assert bundled.find_agent("doom/take_cover") == tmp_path / "shelf/doom/take_cover"
     assert bundled.find_agent(str(tmp_path / "mine")) == tmp_path / "mine"
+    for name in ("doom/take_cover-dreamed", "carracing"):
+        make_agent(tmp_path / "shelf" / name, task=name.partition("-")[0])
+    assert bundled.bundled() == ["doom/take_cover", "doom/take_cover-dreamed", "carracing"]
+    dreamed = bundled.find_agent("doom/take_cover-dreamed")
+    assert dreamed == tmp_path / "shelf/doom/take_cover-dreamed"
 
 
 def test_what_is_no_agent_is_one_error_that_names_those_there_are(tmp_path, monkeypatch):
@@ -36,9 +41,9 @@ def test_what_is_no_agent_is_one_error_that_names_those_there_are(tmp_path, monk
             bundled.find_agent(name)
 
 
-@pytest.mark.parametrize("task", bundled.bundled())
-def test_every_bundled_agent_acts_in_its_world(task):
-    folder = bundled.find_agent(task)
+@pytest.mark.parametrize("name", bundled.bundled())
+def test_every_bundled_agent_acts_in_its_world(name):
+    folder, task = bundled.find_agent(name), name.partition("-")[0]
     about, spec = read_about(folder), world_spec(task.split("/")[0])
     assert about.task == task and about.keys == list(TASKS[task].keys)
     assert about.steps > 0 and about.real_frames > 0
