@@ -52,18 +52,28 @@ class Held:
         return self._action
 
 
-def in_steps_of(agent: Agent, known: WorldSpec, world: WorldSpec) -> Agent:
-    """Return an agent that knows a world in some steps as one that acts in it in others.
+def steps_for(choice: int, skip: int) -> int:
+    """Return how many steps of a world a choice is held for.
+
+    Args:
+        choice: Steps of the simulator that it is made for.
+        skip: Of those that a step of the world is.
 
     Raises:
         WorldsimError: Those are no whole number of these.
     """
-    if known.skip % world.skip:
+    if choice % skip:
         raise WorldsimError(
-            f"a step that this agent knows is {known.skip} of the simulator's, and one here is "
-            f"{world.skip}: it cannot act here"
+            f"this agent chooses for {choice} steps of the simulator, and one step of this world "
+            f"is {skip}: it cannot act here"
         )
-    return agent if known.skip == world.skip else Held(agent, known.skip // world.skip)
+    return choice // skip
+
+
+def in_steps_of(agent: Agent, known: WorldSpec, world: WorldSpec) -> Agent:
+    """Return an agent that knows a world in some steps as one that acts in it in others."""
+    steps = steps_for(known.skip, world.skip)
+    return agent if steps == 1 else Held(agent, steps)
 
 
 @dataclass

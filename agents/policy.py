@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy
 
+from agents.play import steps_for
 from worldsim.errors import WorldsimError
 from worldsim.json_files import damaged, read_json, write_json
 
@@ -105,12 +106,7 @@ class PolicyAgent:
         seed: int = 0,
         skip: int = 1,
     ) -> None:
-        if about.repeat % skip:
-            raise WorldsimError(
-                f"this agent holds an action for {about.repeat} steps of the simulator, and one "
-                f"step of this world is {skip}: it cannot act here"
-            )
-        self._hold = about.repeat // skip
+        self._hold = steps_for(about.repeat, skip)
         self.policy, self.about, self.actions, self.greedy = policy, about, actions, greedy
         self._random = np.random.default_rng(seed)
         self._seen: deque[np.ndarray] = deque(maxlen=about.stack)
@@ -120,7 +116,7 @@ class PolicyAgent:
     def load(
         cls, folder: str | Path, world: Any, greedy: bool = False, seed: int = 0
     ) -> PolicyAgent:
-        """Read an agent; `world` has the `action_index` of its words, such as a `WorldSpec`."""
+        """Read an agent; `world` has the `action_index` of its words and `skip`: a `WorldSpec`."""
         about, policy = load_policy(Path(folder))
         actions = [int(world.action_index(words)) for words in about.keys]
         return cls(policy, about, actions, greedy, seed, world.skip)
