@@ -114,7 +114,7 @@ def _pays(
     after = _Successor(cfg, actions, dataset.spec.skip) if cfg.hold else None
     for k in range(0, len(places), cfg.lanes):
         group = places[k : k + cfg.lanes]
-        seen = _begin(cfg, dataset, dream, group, count, first=not k)
+        seen = _begin(cfg, dataset, dream, group, count)
         if after:
             after.begin(seen, np.random.default_rng([cfg.seed, *group[0]]))
         doing, alive, total = np.tile(actions, cfg.lanes), np.ones(len(seen)), np.zeros(len(seen))
@@ -137,28 +137,22 @@ def _begin(
     dream: Any,
     group: list[tuple[int, int]],
     count: int,
-    first: bool,
 ) -> list[np.ndarray]:
     """Begin at each place as many dreams as there are actions; return what each has seen.
 
     They have the same luck, so that nothing but the action tells them apart.
     """
-    seen, episode, number = list[np.ndarray](), None, -1
-    luck = (cfg.seed + np.arange(cfg.lanes * count) // count).tolist()
-    for lane, (wanted, step) in enumerate([*group, *[group[-1]] * (cfg.lanes - len(group))]):
+    seen, clips, done = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    episode, number = None, -1
+    for wanted, step in [*group, *[group[-1]] * (cfg.lanes - len(group))]:
         if wanted != number or episode is None:
             episode, number = dataset.load(wanted), wanted
         begin = step - cfg.context + 1
-        mask = np.arange(cfg.lanes * count) // count == lane
-        options = {
-            "reset_mask": mask,
-            "frames": episode.frames[begin : step + 1],
-            "actions": episode.actions[begin:step].astype(np.int64),
-        }
-        if first and not lane:  # who was never reset cannot dream yet
-            dream.reset(seed=luck, options={**options, "reset_mask": mask | True})
-        dream.reset(seed=luck, options=options)
         seen += [episode.frames[: step + 1]] * count
+        clips += [episode.frames[begin : step + 1]] * count
+        done += [episode.actions[begin:step].astype(np.int64)] * count
+    luck = (cfg.seed + np.arange(cfg.lanes * count) // count).tolist()
+    dream.reset(seed=luck, options={"frames": np.stack(clips), "actions": np.stack(done)})
     return seen
 
 

@@ -87,7 +87,9 @@ class DreamCore:
             For each ``start``, the name of the clip, and ``prompt``.
         """
         self.snapshot_wanted(options)
-        starts, prompt = [self._start(luck, options) for luck in random], options.get("prompt")
+        mine = [self._own(options, lane) for lane in lanes]
+        starts = [self._start(luck, given) for luck, given in zip(random, mine, strict=True)]
+        prompt = options.get("prompt")
         if prompt is not None:
             self._check_sentence(prompt)
         seeds = [int(luck.integers(1 << 62)) for luck in random]
@@ -187,6 +189,19 @@ class DreamCore:
                 f"options.source={place}`"
             )
         return starts
+
+    def _own(self, options: Mapping[str, Any], lane: int) -> Mapping[str, Any]:
+        """Return the options of a lane, where each is given frames and actions of its own."""
+        frames, actions = (as_array(options.get(name)) for name in ("frames", "actions"))
+        if frames.ndim != 5:
+            return options
+        told = options.get("actions") is not None
+        if len(frames) != len(self._said) or (told and len(actions) != len(frames)):
+            raise WorldsimError(
+                f"frames of shape {frames.shape} and actions of shape {actions.shape} for "
+                f"{len(self._said)} worlds: give each its own, or the same clip to all"
+            )
+        return {**options, "frames": frames[lane], "actions": actions[lane] if told else None}
 
     def _start(self, random: np.random.Generator, options: Mapping[str, Any]) -> Start:
         """Return the clip to begin from: given, named, or drawn."""

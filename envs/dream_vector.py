@@ -90,6 +90,8 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
     ) -> tuple[Any, Info]:
         """Begin dreams; options as in `DreamEnv.reset`, for all, and ``reset_mask`` for some.
 
+        ``frames`` and ``actions`` may be one clip for all worlds or, ``(num_envs, K, H, W, 3)`` and
+        ``(num_envs, K - 1)``, one for each, of which those of worlds not reset are not looked at.
         A number as seed stands for itself in the first world, plus one in the second, and so on;
         a world's dream is that of a `DreamEnv` with the same seed (but for rounding).
         """

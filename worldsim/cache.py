@@ -50,7 +50,9 @@ class KeyValueRing:
         self.time[lanes] = LONG_AGO
         self.head[lanes] = 0
 
-    def place(self, lanes: Tensor, order: Tensor, time: Tensor, valid: Tensor) -> Pass:
+    def place(
+        self, lanes: Tensor, order: Tensor, time: Tensor, valid: Tensor, alone: bool = False
+    ) -> Pass:
         """Reserve slots for the tokens of one pass, without keeping them yet.
 
         Args:
@@ -58,6 +60,7 @@ class KeyValueRing:
             order: ``(B, S)`` order of every token; tokens of a frame share one.
             time: ``(B, S)`` step of every token.
             valid: ``(B, S)``; padding goes to a slot nobody sees.
+            alone: Whether each token sees of this pass nothing but itself.
         """
         rank = valid.long().cumsum(dim=1) - 1
         slot = (self.head[lanes][:, None] + rank) % self.slots
@@ -67,6 +70,9 @@ class KeyValueRing:
         self.order[rows, slot] = order
         key_time, key_order = self.time[lanes][:, None], self.order[lanes][:, None]  # (B, 1, slots)
         seen = (key_time > time[:, :, None] - self.window) & (key_order <= order[:, :, None])
+        if alone:
+            own = slot[:, :, None] == torch.arange(self.slots + 1, device=slot.device)
+            seen &= own | ~own.any(dim=1, keepdim=True)
         # A padded query sees everything: what it computes is thrown away, but must not be NaN.
         seen = seen | ~valid[:, :, None]
         blocked = torch.zeros(seen.shape, device=seen.device, dtype=self.store.dtype)

@@ -136,19 +136,16 @@ class Reader:
         return np.concatenate(found).reshape(-1, PARTS_SIDE, PARTS_SIDE)
 
     def _depths(self, frames: list[list[np.ndarray]]) -> np.ndarray:
-        """Return metres ``(B, PARTS_SIDE ** 2)``, row by row.
-
-        Of what may be said, the mean of the logarithm. The likeliest word said first decides
-        all others: once "far", everything is far (`docs/decisions.md` §31).
-        """
+        """Return metres ``(B, PARTS_SIDE ** 2)``, row by row: the mean logarithm of all words."""
         ids = torch.tensor(self.tokenizer.depth_ids, device=self.network.device)
         known = torch.tensor(DEPTHS[: len(ids)], device=ids.device).log()
-        logits, steps = self._see(frames, [[self.tokenizer.mark(DEPTH)]], place=PARTS), []
-        for _ in range(PARTS_SIDE**2):
-            steps.append(logits[:, ids].softmax(dim=1) @ known)
-            nearest = (steps[-1][:, None] - known).abs().argmin(dim=1)
-            logits = self._go_on(ids[nearest])
-        return torch.stack(steps, dim=1).exp().cpu().numpy()
+        self._see(frames, [[]])
+        marks, first = (
+            [self.tokenizer.mark(DEPTH)] * PARTS_SIDE**2,
+            torch.full_like(self._lanes, PARTS),
+        )
+        logits = self._rollout.weigh(self._lanes, marks, first, alone=True)
+        return (logits[..., ids].softmax(dim=2) @ known).exp().cpu().numpy()
 
     def _say(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
         """Ask of each list of frames its question, or all the only one; return the answers."""
@@ -181,7 +178,6 @@ class Reader:
         asked: list[list[int]],
         actions: Sequence[list[int]] = (),
         prompt: list[int] | None = None,
-        place: int = FIRST_WORD,
     ) -> Tensor:
         """Take frames in and ask; return the logits of the first word to say, ``(B, vocab)``.
 
@@ -190,7 +186,6 @@ class Reader:
             asked: For each lane, or for all.
             actions: Between the frames; all lanes did the same.
             prompt: Read by all before the first frame.
-            place: Where the first token that asks stands.
         """
         if len(frames) != len(self._lanes):
             self._rollout = self._make_rollout(len(frames))
@@ -206,8 +201,8 @@ class Reader:
             pixels = to_float(torch.from_numpy(pictures).to(self.network.device))
             self._rollout.commit(self._lanes, self.codec.encode(pixels))
         lengths = torch.tensor([len(ids) for ids in asked], device=self.network.device)
-        self._places = place + lengths
-        return self._sayable(self._rollout.ask(self._lanes, asked, place))
+        self._places = FIRST_WORD + lengths
+        return self._sayable(self._rollout.ask(self._lanes, asked))
 
     def _go_on(self, tokens: Tensor) -> Tensor:
         """Let one more token be said ``(B,)``; return the logits of the next, ``(B, vocab)``."""

@@ -85,17 +85,14 @@ class Rollout:
         """Read the words that lead to a frame which is already known."""
         self._read(lanes, self._step_words(lanes, words))
 
-    def ask(self, lanes: Tensor, asked: Sequence[list[int]], place: int = FIRST_WORD) -> Tensor:
+    def ask(self, lanes: Tensor, asked: Sequence[list[int]]) -> Tensor:
         """Ask after the newest frame; return the logits of the first word to say, (B, vocab).
 
         Args:
             lanes: ``(B,)``.
             asked: Token ids, one list a lane.
-            place: Where the first of them stands.
         """
         text = self._step_words(lanes, asked)
-        far = (place - FIRST_WORD) * (text.places >= FIRST_WORD)
-        text = text._replace(places=text.places + far)
         last = text.valid.sum(dim=1) - 1
         return self._read(lanes, text)[torch.arange(len(lanes)), last].float()
 
@@ -111,17 +108,18 @@ class Rollout:
         text = Words(tokens[:, None], torch.ones_like(tokens[:, None]), places[:, None])
         return self._read(lanes, text)[:, 0].float()
 
-    def weigh(self, lanes: Tensor, ids: list[int], places: Tensor) -> Tensor:
+    def weigh(self, lanes: Tensor, ids: list[int], places: Tensor, alone: bool = False) -> Tensor:
         """Return the logits after each of some words, (B, L, vocab), without keeping them.
 
         Args:
             lanes: ``(B,)``.
             ids: The words, the same for all.
             places: ``(B,)``, that of the first, as for `go_on`.
+            alone: Whether none of them sees another.
         """
         text = self._pad([ids] * len(lanes), first=0)
         text = text._replace(places=text.places + places[:, None])
-        return self._pass(lanes, text, None, 0.0)[0].float()
+        return self._pass(lanes, text, None, 0.0, alone=alone)[0].float()
 
     def draw(
         self, lanes: Tensor, words: Sequence[list[int]] | None, noise: Tensor, levels: list[float]
@@ -226,11 +224,13 @@ class Rollout:
         latents: Tensor | None,
         level: float,
         frame_first: bool = False,
+        alone: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Run the network once on text, a frame, or both; text stands first in the tensors.
 
         In order and time text stands before the frame, where it belongs to the step of the frame
-        before; with `frame_first` it follows the frame.
+        before; with `frame_first` it follows the frame. With `alone` no token sees another of
+        this pass.
         """
         b, n = len(lanes), self.network.num_tokens if latents is not None else 0
         text = text or self._pad([[]] * b, first=0)
@@ -244,6 +244,7 @@ class Rollout:
             torch.cat([text_order, frame_order.expand(b, n)], dim=1),
             torch.cat([text_time, now.expand(b, n)], dim=1),
             torch.cat([valid, valid.new_ones(b, n)], dim=1),
+            alone,
         )
         past = self.past[lanes][:, None, :2]
         if latents is None:

@@ -10,6 +10,7 @@ N tokens of a frame, D width, c h w latent channels, height and width, C H W ima
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -85,13 +86,23 @@ class Example:
         self.order += 1
         self.in_step = 0
 
-    def aside(self, asked: Seq[int], said: Seq[int], end: int, place: int = FIRST_WORD) -> None:
+    def aside(self, asked: Seq[int], said: Seq[int], end: int) -> None:
         """Write ·asked·said·end about the newest frame; what comes later does not see it."""
         in_step, time = self.in_step, self.frame_time[-1]
-        self.in_step = place
+        self.in_step = FIRST_WORD
         self.branch = max(self.text_branch, default=0) + 1
         self.text(asked, time, learn=False)
         self.text([*said, end], time)
+        self.branch, self.in_step = 0, in_step
+
+    def parts(self, asked: int, said: Mapping[int, int]) -> None:
+        """Ask after parts of the newest frame, by their places; none sees another's answer."""
+        in_step, time = self.in_step, self.frame_time[-1]
+        begun = max(self.text_branch, default=0)
+        for self.branch, (place, word) in enumerate(said.items(), begun + 1):
+            self.in_step = place
+            self.text([asked], time, learn=False)
+            self.targets[-1] = word
         self.branch, self.in_step = 0, in_step
 
     def _aim(self, target: int) -> None:
@@ -151,17 +162,28 @@ class Talk(NamedTuple):
         asked: Tokens: a mark of `text.TALK` and, after `ASK`, the question and `ANSWER`.
         said: Tokens of the answer.
         at: Step of the newest frame that is seen, from 0.
-        place: Where the first token stands; `attention.PARTS` for what is said of one part of the
-            picture after the other.
     """
 
     asked: list[int]
     said: list[int]
     at: int = 0
-    place: int = FIRST_WORD
 
 
-def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk]) -> Example:
+class Measure(NamedTuple):
+    """What is asked of many parts of a frame at once, in a word each.
+
+    Attributes:
+        asked: The mark that asks.
+        said: The right word by the part's place, see `attention.PARTS`.
+        at: Step of the frame, from 0.
+    """
+
+    asked: int
+    said: dict[int, int]
+    at: int = 0
+
+
+def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk | Measure]) -> Example:
     """F0 (·asked·said·end …) F1 (·asked·said·end …): frames without actions, and questions.
 
     No question sees another, and no frame sees any; what is said is all that is learnt.
@@ -170,9 +192,11 @@ def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk]) -> Example:
     for step, latents in enumerate(window.latents):
         example.frame(latents, step, tokenizer.frame)
         example.text([tokenizer.frame_end, window.answers[step]], time=step, learn=False)
-        for asked, said, at, place in talks:
-            if at == step:
-                example.aside(asked, said, end, place)
+        for asked in (asked for asked in talks if asked.at == step):
+            if isinstance(asked, Measure):
+                example.parts(asked.asked, asked.said)
+            else:
+                example.aside(asked.asked, asked.said, end)
     return example
 
 

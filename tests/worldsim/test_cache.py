@@ -11,13 +11,13 @@ def ring():
     return KeyValueRing(1, LANES, SLOTS, 1, 4, WINDOW, torch.device("cpu"), torch.float32)
 
 
-def put(ring, lanes, numbers, order, time, valid=None):
+def put(ring, lanes, numbers, order, time, valid=None, alone=False):
     """Send tokens through the ring whose values are `numbers`; return what each one saw, mean."""
     lanes, values = torch.tensor(lanes), torch.tensor(numbers, dtype=torch.float32)
     shape = values.shape
     order, time = torch.tensor(order).expand(shape), torch.tensor(time).expand(shape)
     valid = torch.ones(shape, dtype=torch.bool) if valid is None else torch.tensor(valid)
-    attend = ring.place(lanes, order, time, valid)
+    attend = ring.place(lanes, order, time, valid, alone)
     v = values[:, :, None, None].expand(-1, -1, 1, 4)
     seen = attend(0, torch.zeros_like(v), torch.zeros_like(v), v)  # equal weight on all seen
     ring.keep(lanes, valid.sum(dim=1))
@@ -27,6 +27,12 @@ def put(ring, lanes, numbers, order, time, valid=None):
 def test_tokens_see_the_past_and_those_of_their_own_order_but_not_the_future(ring):
     assert put(ring, [0], [[1.0, 3.0]], [[0, 1]], [[0, 0]]).tolist() == [[1.0, 2.0]]
     assert put(ring, [0], [[5.0, 7.0]], [[2, 2]], [[1, 1]]).tolist() == [[4.0, 4.0]]
+
+
+def test_tokens_alone_see_the_past_and_themselves_but_none_of_their_own_pass(ring):
+    put(ring, [0], [[1.0]], [[0]], [[0]])
+    assert put(ring, [0], [[3.0, 5.0]], [[1, 2]], [[0]], alone=True).tolist() == [[2.0, 3.0]]
+    assert put(ring, [0], [[6.0]], [[3]], [[0]]).tolist() == [[3.75]]  # later all are the past
 
 
 def test_lanes_do_not_see_each_other(ring):

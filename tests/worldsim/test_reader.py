@@ -9,8 +9,8 @@ from worldsim.errors import WorldsimError
 from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
 from worldsim.pose_text import write_motion
 from worldsim.reader import Reader
-from worldsim.sequence import FIRST_WORD, Talk, Window, pack, talk
-from worldsim.text import ANSWER, ASK, DEPTHS, END, INFER
+from worldsim.sequence import Measure, Talk, Window, pack, talk
+from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, END, INFER
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 
@@ -42,32 +42,39 @@ def speaks(reader, *texts):
     return asked
 
 
-@pytest.mark.parametrize(("num_frames", "place"), [(1, FIRST_WORD), (2, FIRST_WORD), (1, PARTS)])
-def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames, place):
-    """Same frames, same question, same words: the same logits for every word of the answer."""
+def training_logits(reader, num_frames, talks):
+    """Return what the training forward says of FRAMES, ``(L, vocab)``, and its row of text."""
     tokenizer, base = reader.tokenizer, reader._rollout.config.base_level
-    said = tokenizer.encode("walk to the green torch")
-    asked = [tokenizer.mark(ASK), *tokenizer.encode("forward"), tokenizer.mark(ANSWER)]
     latents = reader.codec.encode(to_float(torch.from_numpy(FRAMES[:num_frames])))
     answers = [tokenizer.reward_id(0.0)] * num_frames
     window = Window(latents.numpy(), [], [], [], answers)
-    talks = [Talk(asked, words, num_frames - 1, place) for words in (said[:2], said)]
-    rows, _ = pack([talk(window, tokenizer, talks)], 1, 40, num_frames, tokenizer.pad)
+    rows, _ = pack([talk(window, tokenizer, talks)], 1, 80, num_frames, tokenizer.pad)
     frames, shape = torch.from_numpy(rows.latents), (1, num_frames)
     batch = Batch(
         *map(torch.from_numpy, rows), torch.zeros_like(frames),
         reader._rollout._grain.expand_as(frames), torch.ones(shape), torch.full(shape, base),
         frames, *[torch.zeros(shape, dtype=torch.long)] * 2,
     )  # fmt: skip
-    wanted = WorldObjective(reader.network, ObjectiveConfig()).predict(batch)[0][0]
-    first = np.flatnonzero(rows.text_ids[0] == tokenizer.mark(ANSWER))[1]
+    objective = WorldObjective(reader.network, ObjectiveConfig())
+    return objective.predict(batch)[0][0].detach(), rows.text_ids[0]
+
+
+@pytest.mark.parametrize("num_frames", [1, 2])
+def test_what_it_reads_is_what_the_training_forward_says(reader, num_frames):
+    """Same frames, same question, same words: the same logits for every word of the answer."""
+    tokenizer = reader.tokenizer
+    said = tokenizer.encode("walk to the green torch")
+    asked = [tokenizer.mark(ASK), *tokenizer.encode("forward"), tokenizer.mark(ANSWER)]
+    talks = [Talk(asked, words, num_frames - 1) for words in (said[:2], said)]
+    wanted, ids = training_logits(reader, num_frames, talks)
+    first = np.flatnonzero(ids == tokenizer.mark(ANSWER))[1]
     with torch.inference_mode():
         # a longer question beside it must not matter
         both = [list(FRAMES[:num_frames]), list(FRAMES[::-1][:num_frames])]
-        got = [reader._see(both, [asked, [*asked, *said]], place=place)[0]]
+        got = [reader._see(both, [asked, [*asked, *said]])[0]]
         weighed = reader._rollout.weigh(reader._lanes, said, reader._places)[0]
         got += [reader._go_on(torch.tensor([token, said[0]]))[0] for token in said]
-    wanted = reader._sayable(wanted[first : first + len(got)].detach().clone())
+    wanted = reader._sayable(wanted[first : first + len(got)].clone())
     weighed = reader._sayable(weighed.clone())
     torch.testing.assert_close(torch.stack(got), wanted, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(weighed, torch.stack(got[1:]), rtol=1e-3, atol=1e-4)
@@ -140,21 +147,25 @@ def test_what_to_do_is_the_likeliest_action_after_the_instruction_and_what_was_d
 
 def test_a_part_that_may_be_near_or_far_is_said_to_be_in_between(reader, monkeypatch):
     """The likeliest of two words is one of them, their mean in the logarithm is neither."""
-    ids, heard = reader.tokenizer.depth_ids, []
-    logits = torch.full((2, max(ids) + 1), -50.0)
-    logits[:, ids[0]], logits[:, ids[-1]] = 0.0, 0.5
-
-    def go_on(tokens):
-        heard.append(tokens)
-        return logits
-
-    monkeypatch.setattr(reader, "_see", lambda *_, **__: logits)
-    monkeypatch.setattr(reader, "_go_on", go_on)
+    ids = reader.tokenizer.depth_ids
+    logits = torch.full((2, PARTS_SIDE**2, max(ids) + 1), -50.0)
+    logits[..., ids[0]], logits[..., ids[-1]] = 0.0, 0.5
+    monkeypatch.setattr(reader._rollout, "weigh", lambda *_, **__: logits)
+    monkeypatch.setattr(reader, "_see", lambda *_: None)
     far = 1 / (1 + np.exp(-0.5))
     expected = DEPTHS[0] ** (1 - far) * DEPTHS[-1] ** far
     np.testing.assert_allclose(reader.depth(FRAMES), expected, rtol=1e-4)
-    nearest = ids[int(np.abs(np.log(DEPTHS) - np.log(expected)).argmin())]
-    assert all(tokens.tolist() == [nearest] * 2 for tokens in heard)
+
+
+def test_depth_of_all_parts_at_once_is_what_the_training_forward_says_of_each(reader):
+    tokenizer = reader.tokenizer
+    ids, parts = tokenizer.depth_ids, [40, 3, 63]
+    asked = Measure(tokenizer.mark(DEPTH), {PARTS + part: ids[0] for part in parts})
+    logits, row = training_logits(reader, 1, [asked])
+    chances = logits[row == tokenizer.mark(DEPTH)][:, ids].softmax(dim=1)
+    metres = (chances @ torch.tensor(DEPTHS[: len(ids)]).log()).exp()
+    got = reader.depth(FRAMES)[0].flatten()
+    torch.testing.assert_close(torch.from_numpy(got[parts]), metres, rtol=1e-3, atol=1e-3)
 
 
 def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):

@@ -17,7 +17,7 @@ from worldsim.data.episode import DEPTH_SIDE
 from worldsim.errors import WorldsimError
 from worldsim.grammar import ask, ask_in_vain, ask_motion, describe
 from worldsim.pose_text import motion, write_motion
-from worldsim.sequence import Example, Talk, simulate, talk
+from worldsim.sequence import Example, Measure, Talk, simulate, talk
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, INFER, POSE, TextTokenizer
 from worldsim.train.latents import Track
 
@@ -25,12 +25,13 @@ from worldsim.train.latents import Track
 SHARES = {
     "describe": 1.0,  # a caption
     "ask": 2.0,  # a question about what is in sight
-    "depth": 0.25,  # as long as most others together
+    "depth": 0.25,  # as much as most others together: so many parts of the picture
     "infer": 1.0,  # the action between two frames
     "pose": 1.0,  # the motion between them in metres and degrees
     "moved": 0.25,  # the same in words
     "nothing": 0.1,  # where, how far or of which colour is what is not in sight
 }
+PARTS_ASKED = 16  # of a picture; more pictures teach more than all of one
 AFTER_TWO = ("infer", "pose", "moved")  # kinds that are about the way from one frame to the next
 
 
@@ -136,13 +137,14 @@ class Talks:
         text = write_motion(*motion(track.pose[at - 1], track.pose[at], track.metres))
         return Talk([self.tokenizer.mark(POSE)], self.tokenizer.encode(text), at=1)
 
-    def _depth(self, track: Track, at: int, rng: np.random.Generator) -> Talk | None:
-        """F → how far away everything is, row by row."""
+    def _depth(self, track: Track, at: int, rng: np.random.Generator) -> Measure | None:
+        """F → how far away some parts of the picture are."""
         if track.depth is None:
             return None
-        ids = self.tokenizer.depth_ids
-        said = [ids[word] for word in depth_words(track.depth[at]).flatten()]
-        return Talk([self.tokenizer.mark(DEPTH)], said, place=PARTS)
+        words, ids = depth_words(track.depth[at]).flatten(), self.tokenizer.depth_ids
+        parts = rng.permutation(PARTS_SIDE**2)[:PARTS_ASKED].tolist()
+        said = {PARTS + part: ids[words[part]] for part in parts}
+        return Measure(self.tokenizer.mark(DEPTH), said)
 
 
 def _check_shares(shares: Mapping[str, float]) -> None:

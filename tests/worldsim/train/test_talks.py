@@ -11,7 +11,7 @@ from worldsim.pose_text import write_motion
 from worldsim.sequence import talk
 from worldsim.text import DEPTHS, TALK, TextTokenizer
 from worldsim.train.latents import Track
-from worldsim.train.talks import SHARES, Talks, depth_words
+from worldsim.train.talks import PARTS_ASKED, SHARES, Talks, depth_words
 
 BOX = {"name": "box", "colour": "red", "bearing": 2, "distance": 2.0}
 LATENTS = np.arange(6, dtype=np.float16)[:, None, None, None] * np.ones((1, 2, 2, 2))
@@ -91,14 +91,15 @@ def test_the_question_is_not_for_the_model_to_guess(tokenizer, track):
     assert len(mine) > len(answer) + 3
 
 
-def test_depth_is_said_row_by_row_in_distances_a_fifth_apart(tokenizer, track):
-    example, branch = one(Talks(LATENTS, tokenizer, {}), "<depth>", track, 3)
-    words = [tokenizer.depth_ids.index(token) for token in learnt(example, branch)[:-1]]
-    assert words == depth_words(track.depth[3]).flatten().tolist()
-    places = [
-        p for p, b in zip(example.text_index, example.text_branch, strict=True) if b == branch
-    ]
-    assert places[: len(words)] == list(range(PARTS, PARTS + PARTS_SIDE**2))  # what says a word
+def test_depth_is_asked_of_parts_each_by_itself_in_distances_a_fifth_apart(tokenizer, track):
+    example, _ = one(Talks(LATENTS, tokenizer, {}), "<depth>", track, 3)
+    words, mark = depth_words(track.depth[3]).flatten(), tokenizer.mark("<depth>")
+    asked = [k for k, token in enumerate(example.ids) if token == mark]
+    places = [example.text_index[k] - PARTS for k in asked]
+    assert len(set(places)) == PARTS_ASKED and set(places) <= set(range(PARTS_SIDE**2))
+    assert [tokenizer.depth_ids.index(example.targets[k]) for k in asked] == words[places].tolist()
+    branches = [example.text_branch[k] for k in asked]
+    assert all(example.text_branch.count(branch) == 1 for branch in branches)  # none sees another
     part = track.depth[3].reshape(PARTS_SIDE, 2, PARTS_SIDE, 2).mean((1, 3)) / 100
     ratio = np.array(DEPTHS)[depth_words(track.depth[3])] / part
     assert (np.maximum(ratio, 1 / ratio) < 1.11).all()
