@@ -39,7 +39,7 @@ class PointCloudConfig:
         farthest: Metres from which on points are left out.
         start: Number of the clip to dream on from.
         seed: Of the dream.
-        out: Name of the files to write, `.ply` and `.png` are added.
+        out: Name of the files to write, with `.ply` and `.png`, which are added where missing.
         checkpoint: Checkpoint folder; empty: the bundled one.
         device: Where to compute.
     """
@@ -82,12 +82,13 @@ def pointcloud(cfg: PointCloudConfig) -> None:
         frames = _dream(cfg, spec)
     cloud = _read(cfg, reader, spec, frames)
     pictures = [draw(cloud)] + ([draw(truth)] if truth else [])
+    name = cfg.out.removesuffix(".ply").removesuffix(".png")
     try:
-        write_ply(cloud, Path(f"{cfg.out}.ply"))
-        Image.fromarray(np.concatenate(pictures)).save(f"{cfg.out}.png")
+        write_ply(cloud, Path(f"{name}.ply"))
+        Image.fromarray(np.concatenate(pictures)).save(f"{name}.png")
     except OSError as error:
         raise WorldsimError(f"out={cfg.out} cannot be written ({error}): name another") from error
-    print(f"{cfg.out}.ply, {cfg.out}.png: {len(cloud.at)} points of {len(frames)} frames")
+    print(f"{name}.ply, {name}.png: {len(cloud.at)} points of {len(frames)} frames")
 
 
 def plan(drive: str, spec: WorldSpec) -> list[str]:

@@ -30,7 +30,7 @@ def data(tmp_path_factory):
 
 
 def test_a_dream_becomes_a_file_and_a_picture_always_the_same(tmp_path, folder, capsys):
-    for name in ("a", "b"):
+    for name in ("a", "b.ply"):
         pointcloud(PointCloudConfig(num_steps=4, out=str(tmp_path / name), checkpoint=folder))
     assert (tmp_path / "a.ply").read_bytes() == (tmp_path / "b.ply").read_bytes()
     assert Image.open(tmp_path / "a.png").size == (720, 360)
