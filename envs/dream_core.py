@@ -196,7 +196,7 @@ class DreamCore:
         if frames.ndim != 5:
             return options
         told = options.get("actions") is not None
-        if len(frames) != len(self._said) or (told and len(actions) != len(frames)):
+        if len(frames) != len(self._said) or (told and actions.shape[:1] != frames.shape[:1]):
             raise WorldsimError(
                 f"frames of shape {frames.shape} and actions of shape {actions.shape} for "
                 f"{len(self._said)} worlds: give each its own, or the same clip to all"

@@ -1,9 +1,9 @@
 """Where tokens stand and what they may see. No weights here.
 
 Positions are (time, row, column) triples turned into rotary angles; text counts along row and
-column together, but for what is said of one part of the picture after the other: that stands where
-the part is. During training every frame stands in the row twice: once clean (history for
-others) and once noisy (to be denoised); see `TeacherForcing`.
+column together, but for what is said of a part of the picture: that stands where the part is.
+During training every frame stands in the row twice: once clean (history for others) and once
+noisy (to be denoised); see `TeacherForcing`.
 """
 
 from __future__ import annotations

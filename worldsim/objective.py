@@ -201,7 +201,7 @@ class WorldObjective(nn.Module):
     def answers(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of what is to be said; n words count as much as root n.
 
-        Word by word, 64 of depth would drown two of an action; answer by answer it is nearly lost.
+        Word by word a caption would drown an action; answer by answer it is nearly lost.
         """
         wrong = F.cross_entropy(
             self.read(batch).float().flatten(0, 1), batch.text_targets.flatten(),

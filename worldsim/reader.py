@@ -140,10 +140,8 @@ class Reader:
         ids = torch.tensor(self.tokenizer.depth_ids, device=self.network.device)
         known = torch.tensor(DEPTHS[: len(ids)], device=ids.device).log()
         self._see(frames, [[]])
-        marks, first = (
-            [self.tokenizer.mark(DEPTH)] * PARTS_SIDE**2,
-            torch.full_like(self._lanes, PARTS),
-        )
+        marks = [self.tokenizer.mark(DEPTH)] * PARTS_SIDE**2
+        first = torch.full_like(self._lanes, PARTS)
         logits = self._rollout.weigh(self._lanes, marks, first, alone=True)
         return (logits[..., ids].softmax(dim=2) @ known).exp().cpu().numpy()
 

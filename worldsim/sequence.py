@@ -192,11 +192,13 @@ def talk(window: Window, tokenizer: TextTokenizer, talks: Seq[Talk | Measure]) -
     for step, latents in enumerate(window.latents):
         example.frame(latents, step, tokenizer.frame)
         example.text([tokenizer.frame_end, window.answers[step]], time=step, learn=False)
-        for asked in (asked for asked in talks if asked.at == step):
-            if isinstance(asked, Measure):
-                example.parts(asked.asked, asked.said)
+        for one in talks:
+            if one.at != step:
+                continue
+            if isinstance(one, Measure):
+                example.parts(one.asked, one.said)
             else:
-                example.aside(asked.asked, asked.said, end)
+                example.aside(one.asked, one.said, end)
     return example
 
 

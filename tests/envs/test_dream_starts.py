@@ -84,3 +84,21 @@ def test_data_that_does_not_fit_is_refused(data, model):
         load_starts(data, SPEC, "my_way_home", SIZE, FRAMES)
     with pytest.raises(WorldsimError, match="no episode of .* longer than 40 frames"):
         load_starts(data, SPEC, "", SIZE, 40)
+
+
+def test_each_of_many_worlds_may_begin_with_a_clip_of_its_own(model):
+    env = gym.make_vec("worldsim/DreamDoom-v0", num_envs=3, checkpoint=model, draw_ends=False)
+    clip, keys = make_checkpoint().starts[0].frames, np.array([2, 0, 9])
+    clips = np.stack([clip, clip[::-1], np.roll(clip, 1, axis=2)])
+    actions = np.repeat(keys[:, None], len(clip) - 1, axis=1)
+    begun, _ = env.reset(seed=5, options={"frames": clips, "actions": actions})
+    assert np.array_equal(begun, clips[:, -1])
+    together = [env.step(keys)[0] for _ in range(3)]
+    for lane in range(3):  # as if all had begun with it
+        env.reset(seed=5, options={"frames": clips[lane], "actions": actions[lane]})
+        for frames in together:
+            alone = env.step(keys)[0]
+            assert np.abs(alone[lane].astype(int) - frames[lane]).max() <= 1
+    for wrong in ({"frames": clips[:2]}, *({"frames": clips, "actions": a} for a in ([0], 3))):
+        with pytest.raises(WorldsimError, match="3 worlds: give each its own"):
+            env.reset(options=wrong)

@@ -97,17 +97,6 @@ def test_an_episode_is_cut_in_the_step_it_ends_and_begins_anew(make):
     assert not env.step(KEYS)[3].any()
 
 
-def test_each_world_may_begin_with_a_clip_of_its_own(env):
-    clips = np.stack([FRAMES, FRAMES[::-1], np.roll(FRAMES, 1, axis=2)])
-    actions = np.stack([np.full(len(FRAMES) - 1, action) for action in (FORWARD, 0, 2)])
-    begun, _ = env.reset(seed=5, options={"frames": clips, "actions": actions})
-    assert np.array_equal(begun, clips[:, -1])
-    together = film(env)
-    for lane in range(3):  # as if all had begun with it
-        env.reset(seed=5, options={"frames": clips[lane], "actions": actions[lane]})
-        assert np.abs(film(env)[:, lane].astype(int) - together[:, lane]).max() <= 1
-
-
 @pytest.mark.parametrize("limit", [None, -1])
 def test_without_a_limit_nothing_is_cut(make, limit):
     assert make(max_episode_steps=limit).limit is None
@@ -271,8 +260,6 @@ MISTAKES = [
     lambda env: env.reset(options={"maze": 1}),
     lambda env: env.reset(options={"start": 9}),
     lambda env: env.reset(options={"frames": FRAMES[:, :8]}),
-    lambda env: env.reset(options={"frames": np.stack([FRAMES] * 2)}),
-    lambda env: env.reset(options={"frames": np.stack([FRAMES] * 3), "actions": [0]}),
     lambda env: env.reset(options={"snapshot": {}}),
     lambda env: env.reset(seed=[1, 2]),
     lambda env: env.say(["turn left"]),
