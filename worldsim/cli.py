@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import takewhile
 from typing import NamedTuple
 
+UNREAD = 128 + 13  # what a shell says of a program that SIGPIPE ended
 OWN_PACKAGES = ("worldsim", "envs", "agents", "viewer")
 EXTRAS = {
     "stable_baselines3": "agents",
@@ -99,7 +100,17 @@ VERBS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `worldsim VERB key=value…` and return the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = _main(sys.argv[1:] if arguments is None else arguments)
+        print(end="", flush=True)
+        return status
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        return UNREAD
+
+
+def _main(arguments: list[str]) -> int:
     if arguments[:1] in (["-sc"], ["--shell-completion"]):
         return _complete(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -115,6 +126,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"worldsim: unknown verb '{name}': use {', '.join(VERBS)}", file=sys.stderr)
         return 2
     return _run(name, rest)
+
+
+def _unread() -> bool:
+    """Tell whether nobody reads what is printed, as behind `| head`; if so, print no more."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def usage() -> str:

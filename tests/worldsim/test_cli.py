@@ -238,3 +238,22 @@ def test_help_is_instant_because_it_loads_nothing():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pointcloud", "--help"]])
+def test_a_reader_that_stops_reading_is_no_error(arguments):
+    command = [sys.executable, "-m", "worldsim.cli", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == cli.UNREAD
+
+
+def test_a_pipe_to_somebody_else_that_breaks_is_not_hushed_up(monkeypatch):
+    def broken(*_: object) -> int:
+        raise BrokenPipeError("the worker is gone")
+
+    monkeypatch.setattr(cli, "_run", broken)
+    with pytest.raises(BrokenPipeError, match="the worker is gone"):
+        cli.main(["doctor"])
