@@ -43,6 +43,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
             looked at pass through it. 0: none, they are seen through one matrix alone.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
+        weigh_words: Whether each word learns how much of it a frame hears, see `hear`; without, all
+            words weigh the same.
     """
 
     surprise: Tensor
@@ -64,6 +66,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         plan_width: int = 32,
         stem_width: int = 0,
         split: bool = True,
+        weigh_words: bool = False,
     ):
         super().__init__()
         if width % 64 or latent_size % patch or stem_width % 8:
@@ -80,6 +83,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
+        self.loudness = nn.Linear(width, 1, bias=False) if weigh_words else None
         self.image_in = nn.Linear(2 * values, width)
         self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
@@ -96,6 +100,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.image_out.bias)
         nn.init.normal_(self.words.weight, std=0.02)
         nn.init.zeros_(self.text_out.weight)
+        if self.loudness:
+            nn.init.zeros_(self.loudness.weight)
 
     @torch.no_grad()
     def fit_surprise(self, latents: Tensor) -> None:
@@ -227,6 +233,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
     def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:
         """Add up words, so that a frame need not search the text for what leads to it.
 
+        Untrained, all weigh 1; "turn left" is then all but lost in "turn left for 4 steps please".
+
         Args:
             text_ids: ``(B, L)``.
             heard: ``(B, F, L)``, 1 where a token belongs to a frame.
@@ -235,6 +243,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             ``(B, F, D)``.
         """
         words = self.words(text_ids)
+        if self.loudness:
+            words = words * 2 * self.loudness(words).sigmoid()
         return heard.to(words.dtype) @ words
 
     def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:

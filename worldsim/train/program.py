@@ -38,6 +38,7 @@ class ModelConfig:
     match_width: int = 32
     stem_width: int = 32
     split: bool = True
+    weigh_words: bool = True
 
 
 @dataclass
@@ -85,7 +86,8 @@ class TrainConfig:
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
-OPTIONAL = ("match_width", "stem_width")  # of a model; each says nothing before it is trained
+# Parts of a model; each says nothing before it is trained.
+OPTIONAL = ("match_width", "stem_width", "weigh_words")
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
