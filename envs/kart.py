@@ -17,6 +17,7 @@ from envs.checks import one_of, whole
 from envs.drive_words import ACTIONS, DRIVE_KEYS
 from envs.drive_words import KART as PHRASES
 from worldsim.errors import WorldsimError
+from worldsim.kart_assets import find_assets
 from worldsim.phrases import of_actions
 from worldsim.world import WorldSpec
 
@@ -215,4 +216,5 @@ def _import_engine() -> type[Engine]:
         from envs.kart_engine import Engine
     except ImportError as error:
         raise ImportError('the world "kart" needs pystk2: pip install "worldsim[kart]"') from error
+    find_assets()
     return Engine

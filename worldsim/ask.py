@@ -17,7 +17,9 @@ class AskConfig:
     Attributes:
         image: A picture of any size; its middle square is shown to the model.
         question: What to ask, such as "what is ahead"; empty: describe the picture. Unknown words
-            are no error: they are spelled out, and the answer may be about nothing.
+            are no error: they are spelled out, and the answer may be about nothing. Asked about a
+            thing that is not there, it may say "none in sight" or make something up; how often
+            each is measured by `worldsim eval`.
         checkpoint: Checkpoint folder; empty: the bundled one.
         device: Where to compute.
         before: The picture a step earlier, of the same size, for "what did you just do".

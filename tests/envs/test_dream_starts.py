@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -102,3 +104,9 @@ def test_each_of_many_worlds_may_begin_with_a_clip_of_its_own(model):
     for wrong in ({"frames": clips[:2]}, *({"frames": clips, "actions": a} for a in ([0], 3))):
         with pytest.raises(WorldsimError, match="3 worlds: give each its own"):
             env.reset(options=wrong)
+
+
+def test_play_with_other_actions_is_no_start(data):
+    other = replace(SPEC, actions=[*SPEC.actions[1:], SPEC.actions[0]])
+    with pytest.raises(WorldsimError, match="actions"):
+        load_starts(data, other, "", SIZE, FRAMES)

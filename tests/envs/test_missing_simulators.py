@@ -7,7 +7,7 @@ import sys
 import gymnasium
 import pytest
 
-from envs.collect import CollectConfig, collect
+from envs.collect import CollectConfig, collect, main
 from envs.worlds import WORLDS
 from viewer.worlds import find_env_id, make_env
 from worldsim.errors import WorldsimError
@@ -53,3 +53,12 @@ def test_playing_it_for_real_says_what_to_install(lacking):
     with pytest.raises(WorldsimError) as error:
         make_env(find_env_id(lacking, real=True))
     assert says_what_to_install(error.value, lacking)
+
+
+def test_karts_without_tracks_say_so_before_anything_is_collected(monkeypatch, tmp_path):
+    pytest.importorskip("pystk2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("worldsim.kart_assets.PACKAGED", tmp_path / "nowhere")
+    with pytest.raises(WorldsimError, match="apt install supertuxkart-data"):
+        main(CollectConfig(world="carracing,kart", path=str(tmp_path / "data"), num_frames=10))
+    assert not list(tmp_path.iterdir())

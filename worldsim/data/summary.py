@@ -53,6 +53,8 @@ def summarize(cfg: SummaryConfig) -> None:
         raise WorldsimError(f"'{cfg.path}' has no complete episode yet: collect some first")
     if cfg.rows < 1 or cfg.columns < 1:
         raise WorldsimError(f"rows={cfg.rows} columns={cfg.columns}: use at least 1 of each")
+    if not cfg.out and not (dataset.path / ATTRIBUTION).exists():  # a collection was cut short
+        write_attribution(dataset)
     out = Path(cfg.out or cfg.path)
     numbers = write_summary(dataset, out, cfg.rows, cfg.columns)
     print(as_text(numbers, cfg.sentences))

@@ -30,6 +30,16 @@ def name_future(judge: Judge, clips: Clips, future: np.ndarray, steps: int) -> n
     return judge.name(seen)
 
 
+def read_future(odometer: Odometer, clips: Clips, future: np.ndarray, steps: int) -> np.ndarray:
+    """Read the first `steps` motions after the context, as `name_future` names actions.
+
+    Returns:
+        float32 `(N, steps, 3)`, see `Odometer.read`.
+    """
+    context = clips.frames[:, clips.context - 1 - BEFORE : clips.context]
+    return odometer.read(np.concatenate([context, future[:, : steps + AFTER - 1]], 1))
+
+
 def measure_control(judge: Judge, clips: Clips, dreamed: np.ndarray, steps: int) -> dict[str, Any]:
     """Return how often the judge names the action, from real and from dreamed frames.
 
@@ -70,11 +80,7 @@ def measure_motion(
         much; by least squares, so that what goes the wrong way counts against it).
     """
     steps = min(steps, dreamed.shape[1] + 1 - AFTER)
-    context = clips.frames[:, clips.context - 1 - BEFORE : clips.context]
-    real, dream = (
-        odometer.read(np.concatenate([context, future[:, : steps + AFTER - 1]], 1))
-        for future in (clips.future, dreamed)
-    )  # (N, steps, 3)
+    real, dream = (read_future(odometer, clips, x, steps) for x in (clips.future, dreamed))
     gain = {
         name: float((dream[..., k] * real[..., k]).sum() / np.square(real[..., k]).sum())
         for k, name in enumerate(MOTION)

@@ -22,12 +22,13 @@ from worldsim.metrics import LPIPS, as_images
 RIGHT = "turn right"
 SECONDS = (0.25, 0.5, 1.0, 2.0)  # of going away, before coming back as long
 FEWEST = 4  # places to walk from
+NO_TURN = "one cannot turn on the spot"
 PRESSED = (1, 2, 3)  # the key ahead at every step, or where that goes too far at every so many
 
 
 def measure_memory(
     simulator: Dreamer, dataset: Dataset, clips: Clips, lpips: LPIPS, seed: int = 0
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """Go away and come back in dreams and compare what is seen with where they began.
 
     Returns:
@@ -36,12 +37,12 @@ def measure_memory(
         start: ``model``; ``shuffled``, the same where, half of the way, all that was seen but the
         newest frame is exchanged for what was seen elsewhere; ``elsewhere``, the returns of other
         places, which is what a place that was forgotten has; ``codec``, the start through the
-        codec. A walk that cannot be measured has only ``why``. ``real``: see
-        `revisits.measure_real`. None where one cannot turn on the spot.
+        codec. What cannot be measured has only ``why``. ``real``: see
+        `revisits.measure_real`; it is left out where one cannot turn on the spot.
     """
     circle, spec = circle_steps(dataset), clips.spec
     if circle is None:
-        return None
+        return {name: {"why": NO_TURN} for name in ("2.0", "circle", "walk 2.0")}
     left, right = spec.action_index(LEFT), spec.action_index(RIGHT)
     drives = {"circle": (clips, [left] * circle)}
     ways, missing = dict[str, float](), dict[str, Any]()

@@ -188,6 +188,7 @@ class Evaluation:
         self.world["sentences"] = measure_sentences(
             self.simulator,
             self.judge,
+            self.odometer,
             self.clips,
             phrases,
             cfg.sentence_starts,
@@ -212,9 +213,7 @@ class Evaluation:
     def _memory(self) -> None:
         cfg, lpips = self.cfg, LPIPS.load()
         clips = self.clips.pick(np.arange(min(cfg.memory_starts, len(self.clips))))
-        found = measure_memory(self.simulator, self.dataset, clips, lpips, cfg.seed)
-        if found is not None:
-            self.world["memory"] = found
+        self.world["memory"] = measure_memory(self.simulator, self.dataset, clips, lpips, cfg.seed)
 
     def _rewards(self) -> None:
         cfg = self.cfg

@@ -94,12 +94,13 @@ def measure_walks(
     It does not know whether the dream still shows the thing, nor walls in between.
 
     Returns:
-        For ``seen`` and ``unseen`` pairs: ``said``, ``silent`` (the same dreams with nothing said)
-        and ``stay`` (with the key for it), each with ``metres`` nearer to the thing and
-        ``degrees`` turned towards it (of things that are not straight ahead; None without any);
-        ``nearer``: the share of dreams that get nearer than their silent twin, and ``closer_turn``,
-        the same of turns; ``count``, ``aside``: things in all, not straight ahead; ``pairs``. Or
-        ``why`` there is none, with a ``count`` of 0.
+        For ``seen`` and ``unseen`` pairs: ``said``, ``reworded`` (in a phrasing kept aside from
+        training), ``silent`` (the same dreams with nothing said) and ``stay`` (with the key for
+        it), each with ``metres`` nearer to the thing and ``degrees`` turned towards it (of things
+        that are not straight ahead; None without any); ``nearer``: the share of
+        dreams that get nearer than their silent twin, and ``closer_turn``, the same of turns;
+        ``count``, ``aside``: things in all, not straight ahead; ``pairs``. Or ``why`` there is
+        none, with a ``count`` of 0.
     """
     if odometer is None:
         return {
@@ -152,10 +153,14 @@ def _measure(
 ) -> dict[str, Any]:
     """Dream every walk with the sentence, with nothing said and with the key for staying."""
     clips, rng = walks.clips, np.random.default_rng(seed)
-    said = [TO_THING.say(rng, thing=thing) for thing in walks.things]
+    said, reworded = (
+        [TO_THING.say(rng, unseen=unseen, thing=thing) for thing in walks.things]
+        for unseen in (False, True)
+    )
     stay = np.zeros((len(clips), num_steps), np.int64)  # action 0 is always to stay
     dreams = {
         "said": dream(simulator, clips, None, said, num_steps, seed, "walk to"),
+        "reworded": dream(simulator, clips, None, reworded, num_steps, seed, "walk to, reworded"),
         "silent": dream(simulator, clips, None, [None] * len(said), num_steps, seed, "silent"),
         "stay": dream(simulator, clips, stay, seed=seed, desc="stay"),
     }

@@ -37,7 +37,15 @@ def test_a_summary_counts_and_draws(root, capsys):
 def test_pictures_can_go_elsewhere(root, tmp_path):
     summarize(SummaryConfig(path=str(root), out=str(tmp_path / "pictures")))
     assert (tmp_path / "pictures/contact_sheet.png").exists()
-    assert not (root / "contact_sheet.png").exists()
+    assert not (root / "contact_sheet.png").exists() and not (root / "ATTRIBUTION.md").exists()
+
+
+def test_a_collection_that_was_cut_short_gets_its_attribution_when_it_is_looked_at(root):
+    summarize(SummaryConfig(path=str(root)))
+    assert (SPEC.credits or "Unknown.") in (root / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    write_attribution(Dataset(root), "hill: Zoë (CC-BY-SA)\n")
+    summarize(SummaryConfig(path=str(root)))
+    assert "Zoë" in (root / "ATTRIBUTION.md").read_text(encoding="utf-8")
 
 
 def test_pictures_do_not_stop_a_resume(root):

@@ -97,7 +97,7 @@ def test_whoever_needs_what_was_seen_before_loses_the_way_without_it(dataset, cl
     assert found["0.25"]["model"] < 0.02 and found["0.25"]["shuffled"] > 0.2
 
 
-def test_where_turns_are_not_steady_or_poses_unknown_there_is_no_circle(tmp_path):
+def test_where_turns_are_not_steady_or_poses_unknown_there_is_no_circle(dataset, clips, tmp_path):
     rng = np.random.default_rng(0)
     for name in ("shaky", "unknown"):
         with DatasetWriter(tmp_path / name, SPEC, SIZE) as writer:
@@ -106,6 +106,8 @@ def test_where_turns_are_not_steady_or_poses_unknown_there_is_no_circle(tmp_path
             episode.pose = episode.pose + noise if name == "shaky" else None
             writer.append(episode)
         assert circle_steps(Dataset(tmp_path / name)) is None
+    found = measure_memory(SlidingDream(dataset), Dataset(tmp_path / "shaky"), clips, pixels)
+    assert found["circle"] == found["2.0"] == {"why": "one cannot turn on the spot"}
 
 
 @pytest.fixture(scope="module")

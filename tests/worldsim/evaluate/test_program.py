@@ -135,7 +135,11 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
     assert motion["off"]["degrees"] < 0.5 * motion["still"]["degrees"]
     assert all(gain == pytest.approx(1, abs=0.25) for gain in motion["gain"].values())
     assert world["shuffle_ratio"] > 1.3
-    assert world["sentences"]["seen"] > 0.7 and world["sentences"]["unseen"] > 0.7
+    said = world["sentences"]
+    assert said["seen"] > 0.7 and said["unseen"] > 0.7
+    assert said["trials"]["seen"] >= said["trials"]["key"] > 0
+    motion = said["motion"]
+    assert motion["seen"]["degrees"] < 0.5 * motion["still"]["degrees"]
     counted, plain = world["lasting"]["counted"], world["lasting"]["plain"]
     assert counted["during"] > 0.6 and counted["after"] < 0.3 < 0.6 < plain["after"]
     assert world["drift"]["inside"] > 0.6 and len(world["drift"]["over_time"]) == 10
@@ -153,7 +157,9 @@ def test_a_dream_deaf_to_the_keys_is_found_out(folder):
     assert world["control"]["ratio"] < 0.6
     assert world["motion"]["gain"]["turn"] < 0.5
     assert world["shuffle_ratio"] == pytest.approx(1.0)
-    assert world["sentences"]["unseen"] < 0.5 and world["lasting"]["plain"]["during"] < 0.5
+    said = world["sentences"]
+    assert said["unseen"] < 0.5 and world["lasting"]["plain"]["during"] < 0.5
+    assert said["motion"]["seen"]["degrees"] < 0.1  # its keys do nothing either
 
 
 def test_a_dream_of_noise_is_found_out(folder):

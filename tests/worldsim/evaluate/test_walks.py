@@ -11,6 +11,7 @@ from tests.worldsim.tiny import make_checkpoint
 from worldsim.data import Dataset, DatasetWriter
 from worldsim.evaluate.summary import summary
 from worldsim.evaluate.walks import approach, goals, load_walks, measure_walks
+from worldsim.grammar_words import TO_THING
 from worldsim.odometer import Odometer
 from worldsim.simulator import Simulator
 
@@ -106,6 +107,7 @@ def test_who_understands_known_pairs_only_is_told_from_who_understands_both(data
         row = found[kind]
         assert row["count"] == row["aside"] == count
         assert row["said"]["metres"] > 0.7 and row["said"]["degrees"] > 20
+        assert row["reworded"] == row["said"]
         assert row["silent"] == row["stay"] == {"metres": 0, "degrees": 0}
         assert row["nearer"] == row["closer_turn"] == 1
     known = measure_walks(Walker({"blue ball": 3}), Reader(), dataset, 4, 4)
@@ -114,6 +116,16 @@ def test_who_understands_known_pairs_only_is_told_from_who_understands_both(data
     assert away["said"]["degrees"] < -20 and away["closer_turn"] == 0
     text = summary({"worlds": {"toy": {"walks": found}}}, "toy")
     assert "seen pairs: +" in text and "nearer than that in 1.00 of 2" in text
+
+
+def test_who_understands_words_of_training_only_is_found_out(dataset):
+    class Parrot(Walker):
+        def say(self, texts):
+            known = {phrase.format(thing="blue ball") for phrase in TO_THING.seen}
+            super().say([text if text in known else None for text in texts])
+
+    row = measure_walks(Parrot({"blue ball": 3}), Reader(), dataset, 4, 4)["seen"]
+    assert row["said"]["metres"] > 0.7 and row["reworded"]["metres"] == 0
 
 
 def test_where_there_is_nothing_to_measure_it_says_why(dataset, tmp_path):
