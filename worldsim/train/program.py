@@ -237,7 +237,9 @@ def _network(config: TrainConfig, codec: Codec, tokenizer: TextTokenizer) -> Wor
                 f"({channels}, {side}, {side}): add codec_from={config.init_from}"
             )
         parts = {name: size[name] or getattr(config.model, name) for name in OPTIONAL}
-        network = WorldTransformer.from_config(dict(size) | parts)
+        # Not from_config, which would set parts younger than the checkpoint back to their defaults.
+        sizes = {name: value for name, value in size.items() if not name.startswith("_")}
+        network = WorldTransformer(**sizes | parts)
         network.load_state_dict(network.state_dict() | trained.state_dict())
         return network
     sizes = asdict(config.model) | {"vocab_size": len(tokenizer), "cell": codec.cell}
