@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
-from worldsim.critic import Critic, Features
+from worldsim.critic import Critic
 from worldsim.distances import apart, emphasis, off, style, tone
 from worldsim.model import WorldTransformer
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
@@ -86,8 +86,12 @@ class ObjectiveConfig:
     first_weight: float = 0.1
 
 
-class Sight(Features, Protocol):
+class Sight(Protocol):
     """What perceives pictures ``(n, 3, H, W)`` in [-1, 1]; `metrics.LPIPS` is one."""
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return layers of features, ``(n, C, y, x)`` each."""
+        ...
 
     def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """Return the perceptual distance of features, (n,)."""
@@ -138,19 +142,18 @@ class WorldObjective(nn.Module):
             logits.float().flatten(0, 1), batch.text_targets.flatten(), ignore_index=IGNORE
         )
         logs = {"flow": error}
-        depth = F.pad(batch.depth[:, :-1], (1, 0)) * _follows(batch)  # of the frame before
-        # Some terms are for dreams of dreams alone: one step from real frames all looks real.
-        dreamed = depth > 0
         if moved is not None:
             guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
             follows = _wide(_follows(batch))
             before = _shift(batch.latents) * follows + batch.latents * (1 - follows)
-            logs |= self._look(batch.latents, before, guess.float(), moved.float(), dreamed)
+            logs |= self._look(batch.latents, before, guess.float(), moved.float())
         weight = (batch.frame_doc != PADDING) * (
             config.first_weight + (1 - config.first_weight) * _follows(batch)
         )  # (B, F)
-        weight = weight * 0.5 ** (depth / config.trust)
-        share = {name: dreamed.float() if name in DREAMS_ALONE else weight for name in logs}
+        depth = F.pad(batch.depth[:, :-1], (1, 0)) * _follows(batch)  # of the frame before
+        # These are for dreams of dreams alone: one step from real frames all looks real.
+        dreamed, weight = (depth > 0).float(), weight * 0.5 ** (depth / config.trust)
+        share = {name: dreamed if name in DREAMS_ALONE else weight for name in logs}
         logs = {"text": text} | {
             name: (value * share[name]).sum() / share[name].sum().clamp(min=1)
             for name, value in logs.items()
@@ -168,12 +171,9 @@ class WorldObjective(nn.Module):
         return loss, {"loss": loss.detach()} | {k: v.detach() for k, v in logs.items()}
 
     def _look(
-        self, clean: Tensor, before: Tensor, guess: Tensor, moved: Tensor, dreamed: Tensor
+        self, clean: Tensor, before: Tensor, guess: Tensor, moved: Tensor
     ) -> dict[str, Tensor]:
-        """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each.
-
-        The critic is shown those that are `dreamed`, ``(B, F)``, alone; of others it says 0.
-        """
+        """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each."""
         assert self.eye and self.critic, "an objective that trains needs an eye"
         shape, sight = clean.shape[:2], self.eye.sight
         with torch.no_grad():
@@ -187,12 +187,10 @@ class WorldObjective(nn.Module):
             real_seen = sight.features(real)
         drawn = self.eye.draw(guess.flatten(0, 1))
         drawn_seen = sight.features(drawn)
-        shown = dreamed.flatten()
-        verdicts = self.critic(sight, real[shown], drawn[shown])
-        fake, wrong = (torch.zeros(shape).to(x).masked_scatter(dreamed, x) for x in verdicts)
+        fake, wrong = self.critic(real_seen, drawn_seen)
         return {
-            "fake": fake,
-            "critic": wrong,
+            "fake": fake.view(shape),
+            "critic": wrong.view(shape),
             "style": style(drawn_seen, real_seen).view(shape),
             "tone": tone(drawn, real).view(shape),
             "pixel": off(drawn, real, weight).view(shape),
