@@ -73,6 +73,13 @@ def alternate(cfg: AgentTrainConfig, learn: Callable[[AgentTrainConfig], int]) -
     return 0
 
 
+def newest_dream(cfg: AgentTrainConfig) -> AgentTrainConfig:
+    """Return the options with which the last of all rounds learnt in its dream."""
+    out = Path(cfg.out)
+    model = out / f"world-{cfg.both.rounds - 1}/model"
+    return replace(cfg, inside="dream", checkpoint=str(model), data=str(out / "data"))
+
+
 def _plan(cfg: AgentTrainConfig) -> dict[str, Any]:
     return {"steps": cfg.steps, "task": cfg.task, "seed": cfg.seed, "pain": cfg.pain} | asdict(
         cfg.both

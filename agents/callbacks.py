@@ -12,9 +12,11 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm.auto import tqdm
 
+from agents.film import REAL
 from agents.measure import measure, note
 from agents.options import AgentTrainConfig
 from agents.policy import About, save_policy
+from worldsim.errors import WorldsimError
 
 STATE = "training.pt"
 
@@ -23,6 +25,14 @@ def now(about: About, steps: int) -> About:
     """Return what an agent is after so many steps; in the real world they are real, too."""
     real = about.real_frames + (steps if about.inside == "real" else 0)
     return replace(about, steps=steps, real_frames=real)
+
+
+def diverged(cfg: AgentTrainConfig, steps: int) -> WorldsimError:
+    """Return what to say of a policy that is no more made of numbers."""
+    return WorldsimError(
+        f"the policy diverged at step {steps}: lower ppo.learning_rate (now "
+        f"{cfg.ppo.learning_rate}); the agent of before is in {Path(cfg.out) / 'agent'}"
+    )
 
 
 class WeighedEnds(BaseCallback):
@@ -62,7 +72,7 @@ class WeighedEnds(BaseCallback):
 
 
 class Saver(BaseCallback):
-    """Shows progress and saves the run now and then."""
+    """Shows progress and saves the run now and then, and at its end before anything else."""
 
     def __init__(self, cfg: AgentTrainConfig, about: About, done: int, judge: Judge) -> None:
         super().__init__()
@@ -87,13 +97,21 @@ class Saver(BaseCallback):
 
     def _on_training_end(self) -> None:
         self.bar.close()
+        self.save()
 
     def save(self) -> None:
-        """Write the agent and what is needed to go on."""
+        """Write the agent and what is needed to go on.
+
+        Raises:
+            WorldsimError: The policy diverged; what was saved before stays.
+        """
         out = Path(self.cfg.out)
         policy: Any = self.model.policy
+        steps = self.model.num_timesteps * self.cfg.repeat
+        if not all(weights.isfinite().all() for weights in policy.parameters()):
+            raise diverged(self.cfg, steps)
         spent = time.monotonic() - self.began - self.judge.seconds
-        about = now(self.about, self.model.num_timesteps * self.cfg.repeat)
+        about = now(self.about, steps)
         about = replace(about, seconds=about.seconds + spent)
         save_policy(out / "agent", policy, about)
         state = {
@@ -108,7 +126,7 @@ class Saver(BaseCallback):
 
 
 class Judge(BaseCallback):
-    """Measures the agent in the real simulator, in held-out places."""
+    """Measures the agent in the real simulator, in held-out places, and films its best there."""
 
     def __init__(self, cfg: AgentTrainConfig, about: About) -> None:
         super().__init__()
@@ -134,7 +152,8 @@ class Judge(BaseCallback):
     def _measure(self) -> None:
         began, self.measured = time.monotonic(), self._steps
         policy: Any = self.model.policy
-        found = measure(policy, self.about, self.cfg.eval_episodes, self.cfg.seed)
+        movie = Path(self.cfg.out) / REAL if self.cfg.film_steps else None
+        found = measure(policy, self.about, self.cfg.eval_episodes, self.cfg.seed, movie)
         self.logger.record("real/return", found["mean"])
         self.logger.dump(self._steps)
         real = now(self.about, self._steps).real_frames

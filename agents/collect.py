@@ -20,7 +20,8 @@ from agents.policy import PolicyAgent
 from agents.scripted import RandomHold
 from agents.skip import Skip
 from agents.tasks import Task, find_task
-from worldsim.data import DatasetWriter, Episode
+from worldsim.data import Dataset, DatasetWriter, Episode
+from worldsim.data.summary import write_attribution, write_summary
 from worldsim.errors import WorldsimError
 
 
@@ -51,7 +52,10 @@ class AgentCollectConfig:
 
 
 def collect(cfg: AgentCollectConfig) -> None:
-    """Play until there are so many steps; the same line typed again goes on."""
+    """Play until there are so many steps; the same line typed again goes on.
+
+    As `worldsim collect`, it leaves counts, a contact sheet and whose pictures these are.
+    """
     task = find_task(cfg.task)
     if cfg.steps < 1 or cfg.split not in ("train", "heldout"):
         raise WorldsimError(
@@ -59,6 +63,9 @@ def collect(cfg: AgentCollectConfig) -> None:
         )
     folder = find_agent(cfg.agent) if cfg.agent else None
     act(task, Path(cfg.path), cfg.steps, folder, cfg.seed, cfg.split, cfg.pain, cfg.skip)
+    dataset = Dataset(cfg.path)
+    write_summary(dataset, dataset.path)
+    write_attribution(dataset)
     print(f"wrote {cfg.path}")
 
 

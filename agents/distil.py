@@ -34,8 +34,10 @@ def distil(cfg: DistilConfig) -> None:
     _check(cfg)
     turned = mirrored(task.keys) if cfg.mirror else []
     dataset = Dataset(cfg.data)
+    others = [Dataset(name.strip()) for name in cfg.model_data.split(",") if name.strip()]
     seen = foresee(cfg, task, dataset)
     pays = np.stack(seen.pays)
+    _check_foreseen(cfg, pays)
     spread = pays.max(axis=1) - pays.min(axis=1)
     if not spread.any():
         raise WorldsimError(
@@ -49,7 +51,7 @@ def distil(cfg: DistilConfig) -> None:
     about = About(
         cfg.task, list(task.keys), cfg.stack, int(moments.frames.shape[1]), "dream",
         steps=pays.size * cfg.horizon, model=seen.model, repeat=cfg.repeat * dataset.spec.skip,
-    ).knowing(dataset)  # fmt: skip
+    ).knowing(dataset, *others)  # fmt: skip
     policy = make_policy(about).to(cfg.device)
     if cfg.init_from:
         about = begin_as(policy, cfg.init_from, about)
@@ -74,6 +76,15 @@ def _moments(dataset: Dataset, seen: Foreseen, wishes: np.ndarray) -> Moments:
     return Moments(
         np.concatenate(frames), np.array(begins), np.array(at), wishes.astype(np.float32)
     )
+
+
+def _check_foreseen(cfg: DistilConfig, pays: np.ndarray) -> None:
+    bad = ~np.isfinite(pays).all(axis=1)
+    if bad.any():
+        raise WorldsimError(
+            f"what was foreseen is not a number at {bad.sum()} of {len(pays)} moments: the model "
+            "that dreams is damaged or diverged; use another checkpoint= and another out="
+        )
 
 
 def _check(cfg: DistilConfig) -> None:

@@ -12,16 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import imageio.v3 as iio
 import numpy as np
 from omegaconf import MISSING
 
 from agents.bundled import find_agent
+from agents.film import film, or_say_why
+from agents.gap import compare
 from agents.guided import NAME as GUIDE
 from agents.guided import Guided
 from agents.native import Follow
 from agents.planner import METHODS, Planner, PlannerConfig
-from agents.play import Agent, Held, Played, in_steps_of, make_real, play, summarize
+from agents.play import (
+    Agent,
+    Held,
+    Played,
+    in_steps_of,
+    make_dream,
+    make_real,
+    missing,
+    play,
+    steps_for,
+    summarize,
+)
 from agents.policy import PolicyAgent
 from agents.report import draw_learning, table
 from agents.scores import ByAnswer, ByLook, Score, by_reward, find_thing
@@ -30,11 +42,13 @@ from agents.tasks import Task, find_task
 from worldsim import provenance
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
+from worldsim.pictures import open_picture, square
 from worldsim.reader import Reader
 from worldsim.unified import Model
+from worldsim.world import WorldSpec
 
 PLACES = ("real", "dream")
-FOLLOW, IMAGINE = "follow:", "imagine "
+FOLLOW, IMAGINE, PICTURE, RANDOM = "follow:", "imagine ", "picture ", "random"
 
 
 @dataclass
@@ -43,15 +57,17 @@ class AgentEvalConfig:
 
     Attributes:
         task: What is played.
-        agents: Who plays, with commas: ``random``, ``stay``, ``guide``, who knows the simulator's
-            plan, a bundled agent by its task's name, the folder of a trained one, ``cem`` and
-            ``mppi``, which plan for reward in the dream, or ``cem:walk to the red box``, to get
-            near what the model says it sees, or ``cem:imagine you see a red box ahead``, to get to
-            where it looks like what the model imagines; or ``follow:`` and an instruction, which
-            the model itself follows.
+        agents: Who plays, with commas: ``random``, or ``random:4``, which holds each action for
+            four of the simulator's steps, ``stay``, ``guide``, who knows the simulator's plan, a
+            bundled agent by its task's name, the folder of a trained one, ``cem`` and ``mppi``,
+            which plan for reward in the dream, or ``cem:walk to the red box``, to get near what
+            the model says it sees, ``cem:picture goal.png``, to get to where it looks like the
+            middle square of that, or ``cem:imagine you see a red box ahead``, like what the model
+            imagines; ``shooting`` for planning without refinement; or ``follow:`` and an
+            instruction, which the model itself follows.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
-        places: Where: real, dream.
+        places: Where: real, dream; empty: both, or the dream alone where the simulator is missing.
         episodes: For each agent in each place.
         greedy: Whether trained agents take the likeliest action; else they draw one.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
@@ -65,7 +81,7 @@ class AgentEvalConfig:
     task: str = MISSING
     agents: str = "random"
     out: str = "agents.json"
-    places: list[str] = field(default_factory=lambda: list(PLACES))
+    places: list[str] = field(default_factory=list)
     episodes: int = 100
     greedy: bool = False
     checkpoint: str = ""
@@ -79,18 +95,12 @@ class AgentEvalConfig:
 def evaluate(cfg: AgentEvalConfig) -> None:
     """Let every agent play everywhere and write down what it got."""
     task, names = find_task(cfg.task), [name.strip() for name in cfg.agents.split(",")]
-    unknown = [place for place in cfg.places if place not in PLACES]
-    if unknown or not cfg.places:
-        raise WorldsimError(f"places={unknown or '[]'}: use {', '.join(PLACES)}")
-    if GUIDE in names and "dream" in cfg.places:
-        raise WorldsimError("a guide knows the simulator's plan, and a dream has none: "
-                            "use places=[real]")  # fmt: skip
-    if cfg.episodes < 2:
-        raise WorldsimError(f"episodes={cfg.episodes} tell nothing: use 2 or more")
+    places = _check(cfg, task, names)
     found: dict[str, Any] = {name: {} for name in names}
+    lived: dict[str, dict[str, list[Played]]] = {name: {} for name in names}
     out, films = Path(cfg.out), Path(cfg.out).with_suffix("")
     about: dict[str, Any] = {}
-    for place in cfg.places:
+    for place in places:
         env = make_env(cfg, task, place)
         world: Any = env.unwrapped
         try:
@@ -100,10 +110,18 @@ def evaluate(cfg: AgentEvalConfig) -> None:
                 about |= _model(agent)
                 seeds = range(cfg.seed, cfg.seed + cfg.episodes)
                 played = play(env, agent, seeds, desc=f"{name}, {place}", keep=True)
-                found[name][place] = summarize(played, cfg.seed)
+                found[name][place] = _sum_up(played, place, task, world.spec_world, cfg.seed)
+                lived[name][place] = played
+                if len(lived[name]) == len(PLACES):
+                    real, dream = (lived[name][other] for other in PLACES)
+                    found[name]["gap"] = compare(real, dream, found[name]["dream"]["skip"])
                 found[name] |= _history(agent)
-                film(films / f"{_label(name)}_{place}.mp4", played, world.spec_world)
                 _write(out, cfg, task, found, about)
+                path = films / f"{_label(name)}_{place}.mp4"
+                with or_say_why(path):
+                    film(path, played, world.spec_world)
+                for episode in played:
+                    episode.frames = []  # no more needed
         finally:
             env.close()
     drawn = draw_learning(out.with_suffix(".png"), found, task)
@@ -111,16 +129,28 @@ def evaluate(cfg: AgentEvalConfig) -> None:
     print(f"wrote {out}, {out.with_suffix('.md')}{drawn} and films in {films}")
 
 
+def _check(cfg: AgentEvalConfig, task: Task, names: list[str]) -> list[str]:
+    """Refuse what makes no sense; return where to play."""
+    places = cfg.places or list(PLACES)
+    unknown = [place for place in places if place not in PLACES]
+    if unknown:
+        raise WorldsimError(f"places={unknown}: use {', '.join(PLACES)}")
+    if GUIDE in names and "dream" in places:
+        raise WorldsimError("a guide knows the simulator's plan, and a dream has none: "
+                            "use places=[real]")  # fmt: skip
+    if cfg.episodes < 2:
+        raise WorldsimError(f"episodes={cfg.episodes} tell nothing: use 2 or more")
+    lacks = "" if cfg.places else missing(task)
+    if lacks:
+        print(f"not measured in the real world: {lacks}")
+    return ["dream"] if lacks else places
+
+
 def make_env(cfg: AgentEvalConfig, task: Task, place: str) -> gym.Env[Any, Any]:
     """Return the held-out real world or the dream."""
     if place == "real":
         return make_real(task, "heldout")
-    return gym.make(
-        task.dream,
-        checkpoint=cfg.checkpoint or None,
-        dataset=cfg.data or None,
-        max_episode_steps=cfg.horizon,
-    )
+    return make_dream(task, cfg.checkpoint, cfg.data, cfg.horizon)
 
 
 def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConfig) -> Agent:
@@ -129,24 +159,20 @@ def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConf
         return Guided(env, task)
     world: Any = env.get_wrapper_attr("spec_world")
     actions = [int(world.action_index(words)) for words in task.keys]
-    if name == "random":
+    if name == RANDOM:
         return RandomActions(world, cfg.seed, actions)
+    if name.startswith(f"{RANDOM}:"):
+        held = steps_for(_read_steps(name), world.skip)
+        return Held(RandomActions(world, cfg.seed, actions), held)
     if name == "stay":
         return Stay(actions[0])
     if name.startswith(FOLLOW):
         reader = Reader.from_pretrained(cfg.checkpoint or None)
-        follow = Follow(reader, name.removeprefix(FOLLOW).strip(), world.name, list(task.keys))
+        said = name.removeprefix(FOLLOW).strip()
+        follow = Follow(reader, said, world.name, list(task.keys), world)
         return in_steps_of(follow, reader.worlds[world.name], world)
     method, _, sentence = name.partition(":")
     if method in METHODS:
-        score: Score = by_reward
-        if sentence.startswith(IMAGINE):
-            model = Model.from_pretrained(cfg.checkpoint or None)
-            goal = model.imagine([sentence.removeprefix(IMAGINE).strip()], [cfg.seed])[0]
-            score = ByLook(goal, LPIPS.load())
-        elif sentence:
-            thing = find_thing(sentence, world.things)
-            score = ByAnswer(Reader.from_pretrained(cfg.checkpoint or None), thing)
         dream = gym.make_vec(
             task.dream,
             num_envs=cfg.ways,
@@ -156,8 +182,10 @@ def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConf
             autoreset_mode="Disabled",
             draw_ends=False,
         )
-        planner = Planner(dream, actions, score, replace(cfg.planner, method=method), cfg.seed)
         dreamed: Any = dream.unwrapped
+        size = int(dreamed.single_observation_space.shape[0])
+        score, search = _score(sentence, world, size, cfg), replace(cfg.planner, method=method)
+        planner = Planner(dream, actions, score, search, cfg.seed, world)
         return in_steps_of(planner, dreamed.spec_world, world)
     agent = PolicyAgent.load(find_agent(name), world, cfg.greedy, cfg.seed)
     if agent.about.task != cfg.task:
@@ -165,19 +193,43 @@ def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConf
     return agent
 
 
-def film(path: Path, played: list[Played], world: Any) -> None:
-    """Write the best episode as a film."""
-    best = max(played, key=lambda episode: episode.total)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frames = np.stack(best.frames).repeat(4, axis=1).repeat(4, axis=2)
-    iio.imwrite(
-        path,
-        frames,
-        plugin="pyav",
-        codec="libx264",
-        fps=float(world.steps_per_second),
-        out_pixel_format="yuv420p",
-    )
+def _score(sentence: str, world: WorldSpec, size: int, cfg: AgentEvalConfig) -> Score:
+    """Return what a planner is to look for: what a sentence says, or else reward.
+
+    Pictures are of `size` pixels, as dreamed frames are.
+    """
+    if not sentence:
+        return by_reward
+    if sentence.startswith(IMAGINE):
+        model = Model.from_pretrained(cfg.checkpoint or None)
+        goal = model.imagine([sentence.removeprefix(IMAGINE).strip()], [cfg.seed])[0]
+        return ByLook(goal, LPIPS.load())
+    if sentence.startswith(PICTURE):
+        picture = open_picture(sentence.removeprefix(PICTURE).strip(), "picture")
+        return ByLook(square(picture, size), LPIPS.load())
+    thing = find_thing(sentence, world.things)
+    return ByAnswer(Reader.from_pretrained(cfg.checkpoint or None), thing)
+
+
+def _read_steps(name: str) -> int:
+    """Return for how many steps of the simulator ``random:4`` holds an action."""
+    text = name.partition(":")[2].strip()
+    if not text.isdecimal() or not int(text):
+        raise WorldsimError(f"agents={name}: use a number of steps from 1 on, such as random:4")
+    return int(text)
+
+
+def _sum_up(
+    played: list[Played], place: str, task: Task, spec: WorldSpec, seed: int
+) -> dict[str, Any]:
+    """Return what episodes came to, how long their steps are and what share of them is solved.
+
+    Dreams are cut off, so that none of them says whether a task is solved.
+    """
+    found = summarize(played, seed) | {"skip": spec.skip}
+    if place == "real" and task.solved is not None:
+        found["solved"] = float(np.mean([episode.total >= task.solved for episode in played]))
+    return found
 
 
 def _label(name: str) -> str:

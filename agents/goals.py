@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -34,6 +34,19 @@ class Goal:
     episode: int
     first: int
     steps: int
+
+
+class Plan(Protocol):
+    """What is asked of a simulator's layout (`envs.grid.Grid`), in the units of its poses."""
+
+    def cell_at(self, x: float, y: float) -> Any:
+        """Return the cell of a place."""
+
+    def path(self, start: Any, goal: Any) -> list[Any]:
+        """Return the cells from one to another, both included."""
+
+    def centre(self, cell: Any) -> tuple[float, float]:
+        """Return the middle of a cell."""
 
 
 def choose_goals(dataset: Dataset, steps: int, count: int, context: int, seed: int) -> list[Goal]:
@@ -116,6 +129,33 @@ def absolute_error(way: np.ndarray, truth: np.ndarray) -> float:
 def relative_error(way: np.ndarray, truth: np.ndarray) -> float:
     """Return RPE: the same of the single steps, each seen from where it is made."""
     return float(np.sqrt(((_steps(way) - _steps(truth)) ** 2).sum(axis=1).mean()))
+
+
+def length(way: np.ndarray) -> float:
+    """Return how long a way of places ``(T, 2 or more)`` is."""
+    return float(np.hypot(*np.diff(way[:, :2], axis=0).T).sum())
+
+
+def shortest_known(recorded: np.ndarray, plan: Plan | None, metres: float) -> float:
+    """Return how long the shortest known way between the ends of a recorded one is.
+
+    It is the recorded one or, where there is a plan, the way through the middles of the openings
+    between its cells, whichever is shorter: never less than the straight line. The plan's way may
+    be a little too long, as it cuts no corners in the openings, and it leads through what stands
+    about in the cells.
+
+    Args:
+        recorded: Poses in metres ``(T, 3)``.
+        plan: Of the walls; None where nobody knows it.
+        metres: Of one unit of the plan.
+    """
+    if plan is None:
+        return length(recorded)
+    start, goal = recorded[0, :2] / metres, recorded[-1, :2] / metres
+    cells = plan.path(plan.cell_at(*start), plan.cell_at(*goal))
+    centres = np.array([plan.centre(cell) for cell in cells])
+    openings = (centres[1:] + centres[:-1]) / 2
+    return min(length(recorded), length(np.stack([start, *openings, goal])) * metres)
 
 
 def success_by_length(reached: bool, taken: float, shortest: float) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from agents.scores import check_thing
 from envs.sentences import SentenceActions
 from worldsim import provenance
 from worldsim.errors import WorldsimError
@@ -62,11 +63,16 @@ class Walker:
         likelihood: Of some texts after a prompt, as logarithms a token.
         world: Its sentences.
         goal: In words.
+
+    Raises:
+        WorldsimError: The goal is empty or a thing that the world has not, or the world has no
+            sentences.
     """
 
     def __init__(self, likelihood: Likelihood, world: WorldSpec, goal: str) -> None:
         if not goal.strip():
             raise WorldsimError("goal= is empty: say what is wanted, such as 'find the duck'")
+        check_thing(goal, world.things)
         self.goal, self._likelihood = goal.strip(), likelihood
         kinds = [kinds for action, kinds in world.phrases.items() if action != NO_ACTION]
         self.sentences = [kind["seen"][0] for kind in kinds if kind.get("seen")]

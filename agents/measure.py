@@ -8,6 +8,7 @@ from typing import Any
 
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from agents.film import film, or_say_why
 from agents.play import make_real, play, summarize
 from agents.policy import About, PolicyAgent
 from agents.tasks import find_task
@@ -15,14 +16,29 @@ from agents.tasks import find_task
 CURVE = "real.csv"  # what was measured, a line each time
 
 
-def measure(policy: ActorCriticPolicy, about: About, episodes: int, seed: int) -> dict[str, Any]:
-    """Let a policy play in held-out places; return what `summarize` says of it."""
+def measure(
+    policy: ActorCriticPolicy, about: About, episodes: int, seed: int, movie: Path | None = None
+) -> dict[str, Any]:
+    """Let a policy play in held-out places; return what `summarize` says of it.
+
+    Args:
+        policy: The network.
+        about: What it was trained on.
+        episodes: How many; their seeds are 0 and what follows.
+        seed: Of the actions it draws.
+        movie: Film of the best episode to write; None: none is.
+    """
     env = make_real(find_task(about.task), "heldout")
     try:
         world: Any = env.unwrapped
         actions = [world.spec_world.action_index(words) for words in about.keys]
         agent = PolicyAgent(policy, about, actions, seed=seed)
-        return summarize(play(env, agent, range(episodes), desc="real world"))
+        desc, keep = "agent, real world", movie is not None
+        played = play(env, agent, range(episodes), desc=desc, keep=keep)
+        if movie:
+            with or_say_why(movie):
+                film(movie, played, world.spec_world)
+        return summarize(played)
     finally:
         env.close()
 

@@ -8,39 +8,51 @@ as it goes, until it is there (success, SPL, collisions).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import VectorWrapper
 from tqdm.auto import tqdm
 
+from agents.contenders import (
+    AHEAD,
+    BLIND,
+    CLOSED,
+    METHODS,
+    Blind,
+    check_methods,
+    closed_loop,
+    make_planner,
+    open_loop,
+)
+from agents.goal_list import list_goals, read_goals
 from agents.goals import (
     Goal,
     absolute_error,
     choose_goals,
     follow_way,
+    in_metres,
+    length,
     mean_step,
     relative_error,
     return_to,
+    shortest_known,
     stuck,
     success_by_length,
 )
-from agents.planner import Planner, PlannerConfig
+from agents.navigate_table import table
+from agents.planner import Planner, PlannerConfig, check_search
 from agents.scores import ByLook
 from agents.tasks import TURNS
-from envs.worlds import find_world, make_world
+from envs.worlds import find_world, make_world, world_spec
 from worldsim import provenance
 from worldsim.data import Dataset, Episode
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
-
-METHODS = ("cem", "mppi", "shuffled", "random", "straight", "stay")
-CLOSED = ("cem", "shuffled", "straight")
-AHEAD = "forward"
 
 
 @dataclass
@@ -54,11 +66,15 @@ class NavigateConfig:
         seconds: How far away goals are.
         goals: Of each.
         closed: Goals of each that are walked to in the closed loop; 0: none.
-        methods: Who plans: ``cem`` and ``mppi`` in the dream, ``shuffled`` in a dream that takes
-            one action for another, ``random``, ``straight`` on, ``stay``.
+        index: JSON of another measurement, whose goals are taken again, be it that the dataset has
+            grown: those of the same seconds, no more than `goals`; empty: new ones are chosen.
+        methods: Who plans: ``cem``, ``mppi`` and ``shooting`` in the dream, ``shuffled`` (cem) and
+            ``shuffled_shooting`` in a dream that takes one action for another, ``random``,
+            ``straight`` on, ``stay``.
         near: Metres from the goal that count as there.
         ways: Tried side by side.
-        planner: How ways are searched; the horizon is that of the goal.
+        planner: How ways are searched. The horizon is that of the goal where the whole way is
+            planned at once; where it is looked again, it is no longer than that.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         seed: Of goals and ways.
     """
@@ -69,29 +85,13 @@ class NavigateConfig:
     seconds: list[float] = field(default_factory=lambda: [2.0, 8.0])
     goals: int = 24
     closed: int = 8
+    index: str = ""
     methods: list[str] = field(default_factory=lambda: list(METHODS))
     near: float = 0.5
     ways: int = 32
     planner: PlannerConfig = field(default_factory=lambda: PlannerConfig(repeat=4))
     checkpoint: str = ""
     seed: int = 0
-
-
-class Shuffled(VectorWrapper):
-    """A dream that takes each action for another one: it moves, and tells nothing of what one does.
-
-    Args:
-        env: The dream.
-        actions: The numbers that are exchanged, each for the next.
-    """
-
-    def __init__(self, env: Any, actions: list[int]) -> None:
-        super().__init__(env)
-        self._instead = dict(zip(actions, actions[1:] + actions[:1], strict=True))
-
-    def step(self, actions: Any) -> Any:
-        """Take other actions."""
-        return self.env.step(np.array([self._instead[int(a)] for a in actions]))
 
 
 def navigate(cfg: NavigateConfig) -> None:
@@ -101,14 +101,14 @@ def navigate(cfg: NavigateConfig) -> None:
     dataset = Dataset(cfg.data)
     if dataset.spec.name != cfg.world:
         raise WorldsimError(f"data={cfg.data} is of '{dataset.spec.name}', not of '{cfg.world}'")
+    real = world_spec(cfg.world)
+    dataset.spec.check_same(real, cfg.data, "the simulator", "collect the data anew, without skip=")
+    every_goal = find_goals(cfg, dataset)
     bench = Bench(cfg, dataset)
     try:
         found: dict[str, Any] = {}
-        for seconds in cfg.seconds:
-            steps = max(1, round(seconds * dataset.spec.steps_per_second))
-            goals = choose_goals(dataset, steps, cfg.goals, bench.context, cfg.seed)
-            named = f"{seconds:g} s"
-            found[named] = {"steps": steps, "goals": len(goals)}
+        for named, goals in every_goal.items():
+            found[named] = {"steps": goals[0].steps, "goals": len(goals)}
             for method in cfg.methods:
                 ways = [bench.open(goal, method) for goal in tqdm(goals, f"{named}, {method}")]
                 found[named][method] = average(ways) | {"each": ways}
@@ -116,7 +116,7 @@ def navigate(cfg: NavigateConfig) -> None:
                     part = tqdm(goals[: cfg.closed], f"{named}, {method}, looking again")
                     walks = [bench.closed(goal, method) for goal in part]
                     found[named][method]["closed"] = average(walks) | {"each": walks}
-                _write(cfg, bench, found)
+                _write(cfg, bench, found, every_goal)
     finally:
         bench.close()
     print(table(found))
@@ -145,6 +145,8 @@ class Bench:
             autoreset_mode="Disabled",
         )
         world: Any = self.dream.unwrapped
+        remedy = "give the checkpoint= of a model that was trained on such data"
+        spec.check_same(world.spec_world, cfg.data, "the model", remedy)
         self.model = str(world.model_id)
         options = {"split": "heldout", "max_steps": 1 << 20, "image_size": dataset.image_size}
         try:
@@ -156,7 +158,10 @@ class Bench:
     def open(self, goal: Goal, method: str) -> dict[str, float]:
         """Plan a whole way and take it; return its errors."""
         episode, truth = self._episode(goal)
-        way = self._plan(goal, method, episode)
+        config = open_loop(self.cfg.planner, goal.steps)
+        agent = self._agent(method, goal, episode, config, goal.steps)
+        past, done = self._past(goal, episode)
+        way = agent.plan([*past, episode.frames[goal.first]], done)
         start = return_to(self.real, episode, goal.first)
         poses = follow_way(self.real, start, way)
         ate, rpe = absolute_error(poses, truth), relative_error(poses, truth)
@@ -168,26 +173,24 @@ class Bench:
     def closed(self, goal: Goal, method: str) -> dict[str, float]:
         """Walk, looking again as one goes, for twice the steps that it took; return how it went."""
         episode, truth = self._episode(goal)
+        metres, most = self.dataset.spec.metres_per_unit, 2 * goal.steps
         poses, taken = [return_to(self.real, episode, goal.first)], list[int]()
-        agent = self._agent(method, episode.frames[goal.first + goal.steps], goal.steps)
-        past = slice(max(0, goal.first + 1 - self.context), goal.first)
-        if agent:
-            agent.remember(list(episode.frames[past]), episode.actions[past].tolist())
+        shortest = shortest_known(truth, self.real.get_wrapper_attr("layout"), metres)
+        config = closed_loop(self.cfg.planner, goal.steps)
+        agent = self._agent(method, goal, episode, config, most)
+        agent.remember(*self._past(goal, episode))
         frame, reached = episode.frames[goal.first], False
-        while not reached and len(taken) < 2 * goal.steps:
-            taken.append(agent.act(frame, {}) if agent else self.actions[TURNS.index(AHEAD)])
+        while not reached and len(taken) < most:
+            taken.append(agent.act(frame, {}))
             frame, _, ended, cut, info = self.real.step(taken[-1])
-            metres = self.dataset.spec.metres_per_unit
-            poses.append(np.asarray(info["pose"], float) * [metres, metres, 1.0])
+            poses.append(in_metres(info["pose"], metres))
             reached = bool(np.hypot(*(poses[-1] - truth[-1])[:2]) < self.cfg.near)
             if ended or cut:
                 break
         way = np.stack(poses)
-        length = float(np.hypot(*np.diff(way[:, :2], axis=0).T).sum())
-        shortest = max(0.0, float(np.hypot(*(truth[-1] - truth[0])[:2])) - self.cfg.near)
         return {
             "success": float(reached),
-            "spl": success_by_length(reached, length, shortest),
+            "spl": success_by_length(reached, length(way), max(0.0, shortest - self.cfg.near)),
             "collisions": float(stuck(way, [action in self.ahead for action in taken], self.step)),
             "steps": float(len(taken)),
         }
@@ -204,29 +207,21 @@ class Bench:
         poses = episode.pose[goal.first : goal.first + goal.steps + 1].astype(float)
         return episode, poses * [metres, metres, 1.0]
 
-    def _plan(self, goal: Goal, method: str, episode: Episode) -> np.ndarray:
-        """Return the actions of a whole way."""
-        fixed = {"straight": AHEAD, "stay": TURNS[0]}
-        if method in fixed:
-            return np.full(goal.steps, self.actions[TURNS.index(fixed[method])])
-        if method == "random":
-            rng = np.random.default_rng([self.cfg.seed, goal.episode, goal.first])
-            holds = rng.choice(self.actions, -(-goal.steps // self.cfg.planner.repeat))
-            return np.repeat(holds, self.cfg.planner.repeat)[: goal.steps]
-        agent = self._agent(method, episode.frames[goal.first + goal.steps], goal.steps)
-        assert agent is not None
+    def _past(self, goal: Goal, episode: Episode) -> tuple[list[np.ndarray], list[int]]:
+        """Return the frames before the first one, as many as dreams begin with, and the actions."""
         past = slice(max(0, goal.first + 1 - self.context), goal.first)
-        frames = episode.frames[past.start : goal.first + 1]
-        return agent.plan(list(frames), episode.actions[past].tolist())
+        return list(episode.frames[past]), episode.actions[past].tolist()
 
-    def _agent(self, method: str, picture: np.ndarray, steps: int) -> Planner | None:
-        if method == "straight":
-            return None
-        dream = Shuffled(self.dream, self.actions) if method == "shuffled" else self.dream
-        kind = "mppi" if method == "mppi" else "cem"
-        config = replace(self.cfg.planner, method=kind, horizon=steps)
-        score = ByLook(picture, self._lpips)
-        return Planner(dream, self.actions, score, config, self.cfg.seed)
+    def _agent(
+        self, method: str, goal: Goal, episode: Episode, config: PlannerConfig, steps: int
+    ) -> Planner | Blind:
+        """Return who walks; `steps` is how many those need who do not look."""
+        spec, seed = self.dataset.spec, self.cfg.seed
+        if method in BLIND:
+            luck = [seed, episode.seed, goal.first]
+            return Blind(method, spec, self.actions, steps, config.repeat, luck)
+        score = ByLook(episode.frames[goal.first + goal.steps], self._lpips)
+        return make_planner(method, self.dream, self.actions, score, config, seed)
 
 
 def average(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -234,42 +229,42 @@ def average(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: fmean(row[name] for row in rows) for name in rows[0]}
 
 
-def table(found: dict[str, Any]) -> str:
-    """Return the numbers as a table in Markdown."""
-    lines = [
-        "ATE and RPE in metres, and in mean steps; of the closed loop success, SPL and collisions.",
-        "",
-        "| goal | planner | ATE | RPE | metres off at the end | success | SPL | collisions |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for named, rows in found.items():
-        for method, row in rows.items():
-            if not isinstance(row, dict):
-                continue
-            cells = [f"{row[k]:.2f} ({row[k + '_steps']:.1f})" for k in ("ate", "rpe")]
-            cells.append(f"{row['end']:.2f}")
-            walk = row.get("closed")
-            if walk:
-                cells += [
-                    f"{walk['success']:.0%}",
-                    f"{walk['spl']:.2f}",
-                    f"{walk['collisions']:.1f}",
-                ]
-            cells += [""] * (6 - len(cells))
-            lines.append(f"| {named} | {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def find_goals(cfg: NavigateConfig, dataset: Dataset) -> dict[str, list[Goal]]:
+    """Return the goals by how far away they are, such as "2 s": those of the index, or new ones.
+
+    Raises:
+        WorldsimError: The index cannot be read, or lists a goal that is not in the dataset or none
+            of these seconds; or nobody went anywhere in the dataset.
+    """
+    kept = read_goals(Path(cfg.index), dataset) if cfg.index else []
+    found, rate = dict[str, list[Goal]](), dataset.spec.steps_per_second
+    for seconds in cfg.seconds:
+        steps = max(1, round(seconds * rate))
+        goals = [goal for goal in kept if goal.steps == steps][: cfg.goals]
+        if cfg.index and not goals:
+            known = sorted({goal.steps / rate for goal in kept})
+            raise WorldsimError(
+                f"index={cfg.index} has no goals {seconds:g} s away: use some of its "
+                f"seconds={[round(other, 2) for other in known]}"
+            )
+        found[f"{seconds:g} s"] = goals or choose_goals(
+            dataset, steps, cfg.goals, cfg.planner.context, cfg.seed
+        )
+    return found
 
 
-def _write(cfg: NavigateConfig, bench: Bench, found: dict[str, Any]) -> None:
+def _write(
+    cfg: NavigateConfig, bench: Bench, found: dict[str, Any], goals: dict[str, list[Goal]]
+) -> None:
     meta = provenance.meta(cfg.seed, cfg.data, bench.model) | {"mean_step": bench.step}
-    provenance.write_json(Path(cfg.out), {"world": cfg.world, "found": found, "meta": meta})
+    listed = list_goals(chain.from_iterable(goals.values()), bench.dataset)
+    provenance.write_json(Path(cfg.out), listed | {"found": found, "meta": meta})
     Path(cfg.out).with_suffix(".md").write_text(table(found) + "\n", encoding="utf-8")
 
 
 def _check(cfg: NavigateConfig) -> None:
-    unknown = [method for method in cfg.methods if method not in METHODS]
-    if unknown or not cfg.methods:
-        raise WorldsimError(f"methods={unknown or '[]'}: use {', '.join(METHODS)}")
+    check_methods(cfg.methods)
+    check_search(cfg.planner)
     if not cfg.data:
         raise WorldsimError(
             f"where to? Name held-out play with data=…, from `worldsim collect world={cfg.world} "

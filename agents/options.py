@@ -14,6 +14,7 @@ from worldsim.train.world_stage import WorldStageConfig
 
 PLACES = ("dream", "real", "both")
 ENDS = ("weighed", "drawn")
+ALGOS = ("ppo",)
 
 
 @dataclass
@@ -82,6 +83,7 @@ class AgentTrainConfig:
         task: What to learn, such as doom/take_cover, rooms/duck or carracing.
         inside: Where: dream, real, or both in turns; ``in=`` for short.
         out: Folder of the run; an interrupted run continues there.
+        algo: How it learns; there is ``ppo`` and no other.
         init_from: Agent to begin as, such as a clone; empty: one that knows nothing.
         steps: Steps to learn from, in all worlds together; in a dream, its own steps.
         num_envs: Worlds side by side.
@@ -90,6 +92,8 @@ class AgentTrainConfig:
             chooses anew at every step gets nowhere by chance.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         data: Dataset whose moments dreams begin in; empty: the checkpoint's clips.
+        model_data: Other datasets, with commas, that the model learnt from: they are counted among
+            the real frames, and nothing else is done with them.
         pain: Taken off the reward of the real world for every point of health lost, where there is
             any; what is measured is without. In dreams it hurts if it did in the data (`agent
             collect`).
@@ -97,8 +101,11 @@ class AgentTrainConfig:
         ends: What dreams do about ends: ``weighed`` go on, and what is worth nothing after an end
             is taken off by its chance, see `callbacks.WeighedEnds`; ``drawn`` end by chance.
         cut_lost: Cut off dreams, too, whose pictures look like none that dreams begin with.
-        eval_every: Steps between measurements in the real simulator; 0: none.
+        eval_every: Steps between measurements in the real simulator; 0: none. The best episode of
+            the newest one is filmed, ``<out>/best_real.mp4``.
         eval_episodes: Of each measurement, in held-out places.
+        film_steps: Of a dream that is filmed at the end, ``<out>/best_dream.mp4``, the best of
+            three; 0: no films of either world.
         save_every: Steps between checkpoints of the run.
         ppo: How it learns.
         both: How real and dreamed life take turns.
@@ -109,6 +116,7 @@ class AgentTrainConfig:
     task: str = MISSING
     inside: str = "dream"
     out: str = "runs/agent"
+    algo: str = "ppo"
     init_from: str = ""
     steps: int = 200_000
     num_envs: int = 16
@@ -116,12 +124,14 @@ class AgentTrainConfig:
     repeat: int = 1
     checkpoint: str = ""
     data: str = ""
+    model_data: str = ""
     pain: float = 0.0
     horizon: int = 32
     ends: str = "weighed"
     cut_lost: bool = True
     eval_every: int = 50_000
     eval_episodes: int = 10
+    film_steps: int = 256
     save_every: int = 10_000
     ppo: PPOConfig = field(default_factory=PPOConfig)
     both: BothConfig = field(default_factory=BothConfig)
@@ -136,6 +146,8 @@ class DistilConfig:
     Attributes:
         task: What to learn.
         data: Recorded play, whose moments dreams begin in.
+        model_data: Other datasets, with commas, that the model learnt from: they are counted among
+            the real frames, and nothing else is done with them.
         checkpoint: Folder of the model that dreams; empty: the bundled one.
         out: Folder; the agent is in ``<out>/agent``. The same line typed again goes on.
         init_from: Agent to begin as; empty: one that knows nothing. Of its own play (`agent
@@ -163,6 +175,7 @@ class DistilConfig:
     data: str = MISSING
     checkpoint: str = ""
     out: str = "runs/distil"
+    model_data: str = ""
     init_from: str = ""
     hold: int = 0
     moments: int = 4000
@@ -185,11 +198,16 @@ def check(cfg: AgentTrainConfig) -> None:
     """Refuse what makes no sense."""
     if cfg.inside not in PLACES:
         raise WorldsimError(f"in={cfg.inside}: use {', '.join(PLACES)}")
+    if cfg.algo not in ALGOS:
+        raise WorldsimError(f"algo={cfg.algo}: use {', '.join(ALGOS)}")
     if cfg.ends not in ENDS:
         raise WorldsimError(f"ends={cfg.ends}: use {' or '.join(ENDS)}")
     for name in ("steps", "num_envs", "stack", "repeat", "horizon", "save_every", "eval_episodes"):
         if getattr(cfg, name) < 1:
             raise WorldsimError(f"{name}={getattr(cfg, name)}: use 1 or more")
+    for name in ("eval_every", "film_steps"):
+        if getattr(cfg, name) < 0:
+            raise WorldsimError(f"{name}={getattr(cfg, name)}: use 0 (none) or more")
     if cfg.both.rounds < 1 or cfg.both.real_steps < 1:
         raise WorldsimError(
             f"both.rounds={cfg.both.rounds}, both.real_steps={cfg.both.real_steps}: use 1 or more"

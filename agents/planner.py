@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from agents.schema import check_schema
 from agents.scores import Score, by_reward
 from worldsim.errors import WorldsimError
+from worldsim.world import WorldSpec
 
-METHODS = ("cem", "mppi")
+METHODS = ("cem", "mppi", "shooting")
 
 
 @dataclass
@@ -27,7 +29,8 @@ class PlannerConfig:
     Attributes:
         method: "cem" keeps the best ways, forgets the others (Rubinstein 1999) and goes the best
             one it tried (iCEM, Pinneri et al. 2020, arXiv 2008.06389); "mppi" weighs all by how
-            good they are (Williams et al. 2017).
+            good they are (Williams et al. 2017); "shooting" tries ways at random, once, learns
+            nothing from them and goes the best one.
         horizon: Steps looked ahead.
         repeat: Steps for which an action is held in a way.
         every: Steps acted before it looks ahead again; 0: as many as `repeat`.
@@ -36,6 +39,7 @@ class PlannerConfig:
         temperature: Of the weights, in deviations of the scores, for mppi.
         keep: How much of the last round's guess stays.
         context: Frames that a dream begins with, at most.
+        allow: Words of the actions that ways are made of; empty: of all that may be taken.
     """
 
     method: str = "cem"
@@ -47,6 +51,7 @@ class PlannerConfig:
     temperature: float = 0.5
     keep: float = 0.2
     context: int = 10
+    allow: list[str] = field(default_factory=list)
 
 
 class Planner:
@@ -60,6 +65,10 @@ class Planner:
         score: What is good.
         config: How a way is searched.
         seed: Of the ways drawn.
+        acts_in: The world it acts in, whose numbers must be the dream's; None: taken for granted.
+
+    Raises:
+        WorldsimError: The search makes no sense, or the dream is of another world.
     """
 
     def __init__(
@@ -69,15 +78,21 @@ class Planner:
         score: Score = by_reward,
         config: PlannerConfig | None = None,
         seed: int = 0,
+        acts_in: WorldSpec | None = None,
     ) -> None:
         self.config = config or PlannerConfig()
-        _check(self.config)
+        check_search(self.config)
         if dream.metadata.get("autoreset_mode") not in (
             AutoresetMode.DISABLED, AutoresetMode.DISABLED.value
         ):  # fmt: skip
             raise WorldsimError("a planner's dream must not begin anew by itself: make it with "
                                 "autoreset_mode='Disabled'")  # fmt: skip
-        self.dream, self.actions, self.score = dream, np.array(actions, np.int64), score
+        world: Any = dream.unwrapped
+        if acts_in:
+            check_schema(world.spec_world, acts_in)
+        allow = self.config.allow
+        offered = _allowed(actions, allow, world.spec_world) if allow else actions
+        self.dream, self.actions, self.score = dream, np.array(offered, np.int64), score
         self._seed, self._random = seed, np.random.default_rng(seed)
         self._weigh_ends = not getattr(dream.unwrapped, "draw_ends", True)
         self.reset()
@@ -87,17 +102,16 @@ class Planner:
         self._frames: deque[np.ndarray] = deque(maxlen=self.config.context)
         self._done: deque[int] = deque(maxlen=self.config.context - 1)
         self._chances, self._best = self._uniform(), np.zeros(0, np.int64)
-        self._held, self._action = 0, int(self.actions[0])
+        self._coming: list[int] = []  # of the way chosen, what is done before the next look
 
     def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
         """Return the world's number of the next action, for a frame uint8 ``(H, W, 3)``."""
         self._frames.append(observation)
-        if self._held == 0:
-            self._action = int(self.actions[self._plan()])
-            self._held = self.config.every or self.config.repeat
-        self._held -= 1
-        self._done.append(self._action)
-        return self._action
+        if not self._coming:
+            self._coming = self._plan()
+        action = self._coming.pop(0)
+        self._done.append(action)
+        return action
 
     def remember(self, frames: Sequence[np.ndarray], done: Sequence[int]) -> None:
         """Take in what was seen and done before; the next frame comes with `act`."""
@@ -113,16 +127,16 @@ class Planner:
         """
         self.reset()
         self.remember(frames, done)
-        held = self.actions[self._search()]
-        return np.repeat(held, self.config.repeat)[: self.config.horizon]
+        return np.repeat(self.actions[self._search()], self.config.repeat)[: self.config.horizon]
 
-    def _plan(self) -> int:
-        """Search, and return which action to hold; the rest of the way is where to begin next."""
-        way = self._search()
-        gone = (self.config.every or self.config.repeat) // self.config.repeat  # holds acted
+    def _plan(self) -> list[int]:
+        """Search, and return what to do until the next look, which begins with the rest."""
+        way, repeat = self._search(), self.config.repeat
+        steps = self.config.every or repeat
+        gone = steps // repeat  # holds acted
         self._chances = np.concatenate([self._chances[gone:], self._uniform()[:gone]])
         self._best = np.concatenate([way[gone:], np.repeat(way[-1:], min(gone, len(way)))])
-        return int(way[0])
+        return [int(action) for action in np.repeat(self.actions[way], repeat)[:steps]]
 
     def _search(self) -> np.ndarray:
         """Return the way to go, which action to hold at each hold, ``(K,)``.
@@ -131,16 +145,19 @@ class Planner:
         """
         config, every_way = self.config, self._all_ways()
         best, record = self._best, -np.inf
-        for number in range(1 if every_way is not None else config.rounds):
+        once = every_way is not None or config.method == "shooting"
+        for number in range(1 if once else config.rounds):
             ways = every_way if every_way is not None else self._draw(number == 0, best)  # (N, K)
             scores = self._try(ways)
             weights = self._weigh(scores)  # (N,)
             if scores.max() > record:
                 best, record = ways[scores.argmax()], scores.max()
+            if config.method == "shooting":
+                continue  # the next ways are as random as these
             taken = ways[:, :, None] == np.arange(len(self.actions))
             found = (weights[:, None, None] * taken).sum(axis=0)  # (K, actions)
             self._chances = config.keep * self._chances + (1 - config.keep) * found
-        return best if config.method == "cem" else self._chances.argmax(axis=1)
+        return self._chances.argmax(axis=1) if config.method == "mppi" else best
 
     def _all_ways(self) -> np.ndarray | None:
         """Return every way, ``(N, K)``, where there are no more than are tried side by side."""
@@ -158,7 +175,7 @@ class Planner:
         chances, count = self._chances, self.dream.num_envs
         luck = self._random.random((count, len(chances), 1))
         ways = (luck > chances.cumsum(axis=1)[None, :, :-1]).sum(axis=2)
-        known = [best] if len(best) else []
+        known = [best] if len(best) and self.config.method != "shooting" else []
         if first and self.config.method == "cem":
             known += [np.full(len(chances), k) for k in range(len(self.actions))]
         for k, way in enumerate(known[: count // 2]):
@@ -206,9 +223,10 @@ class Planner:
         return np.full((holds, len(self.actions)), 1 / len(self.actions))
 
 
-def _check(config: PlannerConfig) -> None:
+def check_search(config: PlannerConfig) -> None:
+    """Refuse a search that makes no sense; what the actions are called is not known here."""
     if config.method not in METHODS:
-        raise WorldsimError(f"method={config.method}: use {' or '.join(METHODS)}")
+        raise WorldsimError(f"method={config.method}: use {', '.join(METHODS)}")
     for name in ("horizon", "repeat", "rounds", "context"):
         if getattr(config, name) < 1:
             raise WorldsimError(f"{name}={getattr(config, name)}: use 1 or more")
@@ -219,3 +237,15 @@ def _check(config: PlannerConfig) -> None:
             f"elites={config.elites}, keep={config.keep}, temperature={config.temperature}: use "
             "shares of 0 to 1 and a temperature above 0"
         )
+
+
+def _allowed(actions: Sequence[int], words: list[str], world: WorldSpec) -> list[int]:
+    """Return those of the actions whose words are given."""
+    known = {world.action_text(action): action for action in actions}
+    for said in words:
+        if said not in known:
+            raise WorldsimError(
+                f"planner.allow={words}: '{said}' is no action that may be taken in "
+                f"'{world.name}': use some of {', '.join(known)}"
+            )
+    return [action for said, action in known.items() if said in words]

@@ -120,10 +120,47 @@ def make_real(task: Task, split: str, pain: float = 0.0) -> gym.Env[Any, Any]:
         ) from error
 
 
+def missing(task: Task) -> str:
+    """Return what a task's simulator lacks to be made here, with the remedy; "" for nothing."""
+    try:
+        gym.make(task.real, split="heldout").close()
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+def make_dream(task: Task, checkpoint: str, data: str, horizon: int) -> gym.Env[Any, Any]:
+    """Return a task's dream.
+
+    Args:
+        task: What is dreamed.
+        checkpoint: Folder of the model; empty: the bundled one.
+        data: Dataset whose moments it begins in; empty: the checkpoint's clips.
+        horizon: Of its own steps, after which it is cut off.
+    """
+    return gym.make(
+        task.dream,
+        checkpoint=checkpoint or None,
+        dataset=data or None,
+        max_episode_steps=horizon,
+    )
+
+
 def play(
     env: gym.Env[Any, Any], agent: Agent, seeds: Iterable[int], desc: str = "", keep: bool = False
 ) -> list[Played]:
-    """Play an episode for each seed; with `keep`, the best one keeps its frames."""
+    """Play an episode for each seed; with `keep`, the best one keeps its frames.
+
+    Args:
+        env: Where.
+        agent: Who acts.
+        seeds: One for each episode.
+        desc: Who plays where, for the progress bar and errors.
+        keep: Whether frames of the best episode are kept.
+
+    Raises:
+        WorldsimError: A reward is not a number: a mean of it would be none, either.
+    """
     played = list[Played]()
     for seed in tqdm(list(seeds), desc=desc, unit="episode", leave=False):
         frame, info = env.reset(seed=int(seed))
@@ -132,6 +169,12 @@ def play(
         while not over:
             now.actions.append(int(agent.act(frame, info)))
             frame, reward, ended, cut, info = env.step(now.actions[-1])
+            if not np.isfinite(float(reward)):
+                raise WorldsimError(
+                    f"{desc or 'an agent'}: the reward of step {len(now.actions)} with seed {seed} "
+                    f"is {reward}, not a number: a model that dreams so is damaged or diverged; "
+                    "use another checkpoint"
+                )
             now.rewards.append(float(reward))
             now.ended, over = bool(ended), bool(ended or cut)
             if keep:

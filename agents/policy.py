@@ -40,11 +40,13 @@ class About:
         inside: Where it learnt: "dream", "real"; of a clone "play", by a guide "taught".
         steps: Steps it learnt from.
         model: Digest of the dream's weights; "" for the real world.
-        real_frames: Steps of the real world that went into it; of an agent of a dream, those of
-            the data its dreams begin in, which its model may have learnt more than.
+        real_frames: Steps of the real world that went into it, in the simulator's own; of an agent
+            of a dream, those of the data its dreams begin in and of what else was named
+            (``model_data=``), each dataset once. What its model learnt from and nobody named is not
+            counted: a model does not say.
         seconds: It took to learn, measuring left out.
         repeat: Steps of the simulator for which it holds an action; it sees no frames in between.
-        data: Of each dataset among these real frames, by a digest of its beginning, how many.
+        data: Of each dataset among these real frames, by a digest of its first episode, how many.
     """
 
     task: str
@@ -59,11 +61,15 @@ class About:
     repeat: int = 1
     data: dict[str, int] = field(default_factory=dict)
 
-    def knowing(self, dataset: Dataset) -> About:
-        """Return what an agent is whose dream knows recorded play."""
-        steps = sum(e.length - 1 for e in dataset.episodes) * dataset.spec.skip
-        name = dataset.episodes[0].video_sha256[:16] if dataset.episodes else ""
-        return replace(self, real_frames=self.real_frames + steps, data={name: steps})
+    def knowing(self, *datasets: Dataset) -> About:
+        """Return what an agent is whose dream knows recorded play; twice named counts once."""
+        data = dict(self.data)
+        for dataset in datasets:
+            steps = sum(e.length - 1 for e in dataset.episodes) * dataset.spec.skip
+            name = dataset.episodes[0].video_sha256[:16] if dataset.episodes else ""
+            data[name] = max(steps, data.get(name, 0))
+        new = sum(data.values()) - sum(self.data.values())
+        return replace(self, real_frames=self.real_frames + new, data=data)
 
     def after(self, other: About) -> About:
         """Return what an agent is that began as another; data that both know counts once."""

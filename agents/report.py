@@ -19,19 +19,22 @@ PLACES = ("real", "dream")
 def table(found: Found, task: Task) -> str:
     """Return the numbers as a table in Markdown.
 
-    The gap is how much more a step pays in the dream than in the real world, in percent of the
-    latter: dreams are cut off, so returns cannot be compared. An agent that knows how to please
-    the dream, and only the dream, has a large one.
+    The gap is what an agent gets in the real world and in the dream in the same time from the
+    beginning, and how much more the latter is in percent of the former: dreams are cut off, so
+    whole returns cannot be compared (see `agents.gap`). An agent that knows how to please the
+    dream, and only the dream, has a large one: it lives on there, or is paid there for what the
+    world does not pay for. All steps are the simulator's own, however long the dream's are.
     """
     places = [place for place in PLACES if any(place in row for row in found.values())]
     solved = "" if task.solved is None else f"; {task.solved:g} counts as solved"
-    heads = ["agent", *places, *(["gap a step"] if len(places) == 2 else [])]
+    both = len(places) == len(PLACES)
+    heads = ["agent", *places, *(["gap: real → dream in the same time"] if both else [])]
     heads += ["learnt in", "steps", "real frames", "minutes"]
     lines = [f"Return: {task.goal}{solved}. Mean and 95 % interval.", ""]
     lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for name, row in found.items():
-        cells = [name, *(_cell(row.get(place), task) for place in places)]
-        cells += [_gap(row)] if len(places) == 2 else []
+        cells = [name, *(_cell(row.get(place), place, task) for place in places)]
+        cells += [_gap(row.get("gap"), task)] if both else []
         lines.append(f"| {' | '.join([*cells, *_learnt(row.get('learnt'))])} |")
     return "\n".join(lines)
 
@@ -78,22 +81,35 @@ def read_curve(path: Path) -> list[dict[str, float]]:
         raise WorldsimError(f"{path} is damaged ({error}): delete it, or measure again") from error
 
 
-def _cell(row: Mapping[str, Any] | None, task: Task) -> str:
+def _cell(row: Mapping[str, Any] | None, place: str, task: Task) -> str:
     if row is None:
         return ""
-    digits = 2 if task.success else 1
-    mean, low, high = (f"{row[name]:.{digits}f}" for name in ("mean", "low", "high"))
-    success = ""
-    if task.success:
-        success = f", success {row['ended']:.0%} in {row['steps'] / row['episodes']:.0f} steps"
-    return f"{mean} ({low} to {high}){success}, {row['episodes']} episodes"
+    mean, low, high = (f"{row[name]:.{_digits(task)}f}" for name in ("mean", "low", "high"))
+    parts = [f"{mean} ({low} to {high})", *_success(row, place, task)]
+    parts += [f"solved {row['solved']:.0%}"] if "solved" in row else []
+    return ", ".join([*parts, f"{row['episodes']} episodes"])
 
 
-def _gap(row: Mapping[str, Any]) -> str:
-    if not all(place in row for place in PLACES):
+def _success(row: Mapping[str, Any], place: str, task: Task) -> list[str]:
+    # A dream's time limit is not the task's: who lives to see it has not succeeded yet.
+    if task.success is None or (not task.success and place == "dream"):
+        return []
+    share = row["ended"] if task.success else 1 - row["ended"]
+    steps = row["steps"] * row.get("skip", 1) / row["episodes"]
+    return [f"success {share:.0%} in {steps:.0f} steps"]
+
+
+def _gap(gap: Mapping[str, Any] | None, task: Task) -> str:
+    if gap is None:
         return ""
-    real, dream = (row[p]["mean"] * row[p]["episodes"] / row[p]["steps"] for p in PLACES)
-    return f"{100 * (dream - real) / abs(real):+.0f} %" if real else ""
+    real, dream = gap["real"], gap["dream"]
+    more = f" ({100 * (dream - real) / abs(real):+.0f} %)" if real else ""
+    digits = _digits(task)
+    return f"{real:.{digits}f} → {dream:.{digits}f}{more} in {gap['steps']} steps"
+
+
+def _digits(task: Task) -> int:
+    return 2 if task.success else 1
 
 
 def _learnt(about: Mapping[str, Any] | None) -> list[str]:

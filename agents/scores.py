@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from worldsim.errors import WorldsimError
+from worldsim.grammar_words import TO_THING
 from worldsim.metrics import LPIPS, as_images
 
 UNSEEN = -50.0
 METRES = re.compile(r"(\d+) metres?$")
+# "walk to the {thing}" and the like; what follows is what is to be reached.
+TO = "|".join(
+    phrase.replace("{thing}", "")
+    for phrase in ("reach the {thing}", *TO_THING.seen, *TO_THING.unseen)
+)
+SENT = re.compile(rf"\b(?:{TO})(.+)")
+# Of what one can be sent to that is no thing: nothing is said of whether it is there.
+WHEREABOUTS = {
+    *("left", "right", "other", "side", "front", "end", "middle", "corner", "wall", "door"),
+    *("room", "corridor", "hall", "exit", "way", "road"),
+}
 
 
 class Asked(Protocol):
@@ -89,9 +102,13 @@ class ByAnswer:
 
     reader: Asked
     thing: str
+    _said: bool = field(default=False, init=False, repr=False)
 
     def __call__(self, frames: np.ndarray, rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
-        """Return minus metres, one less where it is not straight ahead; `UNSEEN` out of sight."""
+        """Return minus metres, one less where it is not straight ahead; `UNSEEN` out of sight.
+
+        Where it is out of sight at the end of all ways, there is nothing to choose by: said once.
+        """
         far, where = (
             self.reader.ask(list(frames), [f"{words} the {self.thing}"] * len(frames))
             for words in ("how far is", "where is")
@@ -100,6 +117,12 @@ class ByAnswer:
             -float(found[1]) - (side != "ahead") if (found := METRES.match(said)) else UNSEEN
             for said, side in zip(far, where, strict=True)
         ]
+        if not self._said and max(scores) == UNSEEN:
+            self._said = True
+            tqdm.write(
+                f"the model saw no {self.thing} at the end of any of {len(scores)} dreamed ways: "
+                "as long as that is so, it goes anywhere"
+            )
         return np.array(scores)
 
 
@@ -116,6 +139,22 @@ def find_thing(sentence: str, things: Sequence[str]) -> str:
             f"{', '.join(things) or '(it has no things)'}"
         )
     return max(named, key=len)
+
+
+def check_thing(sentence: str, things: Sequence[str]) -> None:
+    """Refuse a sentence that sends one to something of a kind that is not in the world.
+
+    Colours are not looked at: a green key is a key, be it one that training never showed. Whether
+    it is in this very place is not known, and sentences put in another way than "walk to the …"
+    pass, as do all where no things are known.
+
+    Raises:
+        WorldsimError: It does.
+    """
+    kinds = {thing.split()[-1] for thing in things}
+    sent = SENT.search(sentence.lower())
+    if kinds and sent and not (kinds | WHEREABOUTS) & set(re.findall(r"\w+", sent[1])):
+        find_thing(sentence, things)  # says what there is
 
 
 def _check_size(goal: np.ndarray, frames: np.ndarray) -> None:

@@ -21,7 +21,8 @@ class Task:
         goal: What a return is, in words.
         solved: Return from which on the task counts as solved; None where nobody says.
         scale: What rewards are multiplied with while an agent learns.
-        success: Whether an episode that the world ends was a success; None where that says nothing.
+        success: Whether an episode that the world ends was a success; False: one that goes on to
+            the time limit is. None where ends say nothing.
         guide: Module and class of who knows the way in the simulator, see `envs.guides`; or "".
         hurts: Whether there is health to lose, so that agents may feel pain.
         alone: Whether each of many simulators wants a process of its own.
@@ -62,8 +63,9 @@ TASKS = {
         "envs:worldsim/DoomHealthGathering-v0",
         "envs:worldsim/DreamDoomHealthGathering-v0",
         TURNS,
-        "tics alive, less 100 at death",
+        "tics alive, less 100 at death; alive at the limit of 2100 is a success",
         scale=0.02,
+        success=False,  # the scenario's only end is death, its timeout 2100 tics
         guide="envs.guides:HealthGuide",
         hurts=True,
     ),

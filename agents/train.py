@@ -1,4 +1,4 @@
-"""`worldsim agent train task=doom/take_cover in=dream`: PPO in a dream or in the real world.
+"""`worldsim agent train task=doom/take_cover in=dream algo=ppo`: PPO in a dream or a real world.
 
 The same agent, the same task, the same program: where it learns is one word. How good it is, is
 measured in the real simulator only, on places that neither it nor the model learnt from.
@@ -14,34 +14,50 @@ import gymnasium as gym
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecMonitor, VecTransposeImage
 
 from agents.batched import BatchedEnv, ScaledRewards
-from agents.both import alternate
+from agents.both import alternate, newest_dream
 from agents.bundled import begin_as
-from agents.callbacks import STATE, Judge, Saver, WeighedEnds
+from agents.callbacks import STATE, Judge, Saver, WeighedEnds, diverged
+from agents.film import DREAM, film_dream, or_say_why
 from agents.options import AgentTrainConfig, check
-from agents.play import make_real
+from agents.play import make_real, missing
 from agents.policy import About
+from agents.progress import open_log
 from agents.tasks import Task, find_task
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 
 
 def train(cfg: AgentTrainConfig) -> int:
-    """Train an agent or go on training it; it is in ``<out>/agent``.
+    """Train an agent or go on training it; it is in ``<out>/agent``, with films of its best.
+
+    Where the simulator is missing, one who learns in a dream is not measured in the real world.
 
     Returns:
         0, or 130 when interrupted; the same line typed again goes on.
     """
     check(cfg)
-    find_task(cfg.task)
+    task = find_task(cfg.task)
+    lacks = missing(task) if cfg.inside == "dream" and cfg.eval_every else ""
+    if lacks:
+        print(f"not measured in the real world: {lacks}")
+        cfg = replace(cfg, eval_every=0)
     Path(cfg.out).mkdir(parents=True, exist_ok=True)
     status = alternate(cfg, learn) if cfg.inside == "both" else learn(cfg)
     if not status:
         print(f"wrote {Path(cfg.out) / 'agent'}")
+        _film(newest_dream(cfg) if cfg.inside == "both" else cfg)
     return status
+
+
+def _film(cfg: AgentTrainConfig) -> None:
+    out, task = Path(cfg.out), find_task(cfg.task)
+    if cfg.film_steps:
+        with or_say_why(out / DREAM):
+            film_dream(out / DREAM, out / "agent", task, cfg.checkpoint, cfg.data,
+                       cfg.film_steps, cfg.seed)  # fmt: skip
 
 
 def learn(cfg: AgentTrainConfig) -> int:
@@ -55,7 +71,7 @@ def learn(cfg: AgentTrainConfig) -> int:
             about = begin_as(learner.policy, cfg.init_from, about)
         done, seconds = _resume(learner, out / STATE, cfg.repeat)
         about = replace(about, seconds=seconds)
-        learner.set_logger(configure(str(out), ["csv", "tensorboard"]))
+        learner.set_logger(open_log(out))
         judge = Judge(cfg, about)
         saver = Saver(cfg, about, done, judge)
         try:
@@ -74,12 +90,9 @@ def learn(cfg: AgentTrainConfig) -> int:
         except (ValueError, RuntimeError) as error:  # the latter where torch checks no arguments
             if "nan" not in str(error).lower():
                 raise
-            raise WorldsimError(
-                f"the policy diverged at step {learner.num_timesteps * cfg.repeat}: lower "
-                f"ppo.learning_rate (now {cfg.ppo.learning_rate}); the agent of before is in "
-                f"{out / 'agent'}"
-            ) from error
-        saver.save()
+            raise diverged(cfg, learner.num_timesteps * cfg.repeat) from error
+        finally:
+            learner.logger.close()
     finally:
         worlds.close()
     return 0
@@ -121,7 +134,8 @@ def _about(cfg: AgentTrainConfig, task: Task, worlds: VecEnv) -> About:
     skip = worlds.get_attr("spec_world")[0].skip if dreams else 1
     about = About(cfg.task, list(task.keys), cfg.stack, int(size), cfg.inside, model=model,
                   repeat=cfg.repeat * skip)  # fmt: skip
-    return about.knowing(Dataset(cfg.data)) if dreams and cfg.data else about
+    names = [cfg.data, *cfg.model_data.split(",")] if dreams else []
+    return about.knowing(*(Dataset(name.strip()) for name in names if name.strip()))
 
 
 def make_learner(cfg: AgentTrainConfig, worlds: VecEnv) -> PPO:

@@ -48,6 +48,7 @@ def cfg(tmp_path, monkeypatch):
     return AgentTrainConfig(
         "toy", "both", str(tmp_path / "run"), steps=128, num_envs=4, stack=2, horizon=5,
         checkpoint=str(tmp_path / "first"), eval_every=64, eval_episodes=2, save_every=32,
+        film_steps=4,
         ppo=PPOConfig(n_steps=16, batch_size=32, n_epochs=1), both=BothConfig(2, 40, world),
     )  # fmt: skip
 
@@ -63,6 +64,10 @@ def test_rounds_act_learn_the_world_and_learn_in_it_and_count_what_was_real(cfg,
     with (run / "real.csv").open() as file:
         rows = [(int(row["steps"]), int(row["real_frames"])) for row in csv.DictReader(file)]
     assert rows == [(64, 40), (128, 80)]
+    with (run / "progress.csv").open() as file:
+        steps = [row["time/total_timesteps"] for row in csv.DictReader(file)]
+    assert [s for s in steps if s] == ["64", "128"], "the second round adds to the first one's log"
+    assert all((run / f"best_{place}.mp4").stat().st_size for place in ("real", "dream"))
 
 
 def test_a_killed_run_goes_on_in_the_turn_it_was_in(cfg, tmp_path, monkeypatch):

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,9 @@ def test_play_of_a_task_knows_its_keys_alone_and_goes_on_where_it_was(tmp_path):
     done = np.concatenate([dataset.load_steps(k).actions for k in range(len(dataset))])
     assert {SPEC.actions[a] for a in done} == set(KEYS), "not forward nor back"
     assert len({episode.seed for episode in dataset.episodes}) == 4
+    assert json.loads((path / "summary.json").read_text())["frames"] == 44
+    assert (path / "contact_sheet.png").stat().st_size > 100
+    assert (path / "ATTRIBUTION.md").read_text().startswith("# Attribution")
 
 
 def test_a_trained_agent_can_be_the_one_that_plays(tmp_path):

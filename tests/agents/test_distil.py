@@ -110,6 +110,25 @@ def test_where_nothing_matters_nothing_is_learnt(data, tmp_path, monkeypatch):
         distil(config(data, tmp_path))
 
 
+def test_where_what_is_foreseen_is_no_number_the_model_is_named(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Dream, "pays", np.nan)
+    with pytest.raises(WorldsimError, match="not a number at 48 of 48 moments: the model"):
+        distil(config(data, tmp_path))
+    assert not (tmp_path / "agent").exists()
+
+
+def test_what_else_the_model_learnt_from_is_counted_once_if_it_is_named(data, tmp_path):
+    other = tmp_path / "other"
+    with DatasetWriter(other, replace(SPEC, skip=4), 36) as writer:
+        lived = live(Colours(), RandomActions(SPEC, 9), 9, 99)
+        writer.append(replace(lived, source="wall"))
+    distil(config(data, tmp_path / "run", steps=1, model_data=f"{other},{data}, {other}"))
+    about = json.loads((tmp_path / "run/agent/agent.json").read_text())
+    assert about["real_frames"] == sum(about["data"].values()) == 6 * 12 + 4 * 12
+    with pytest.raises(WorldsimError, match="nowhere"):
+        distil(config(data, tmp_path / "run", model_data="nowhere"))
+
+
 def test_damaged_dreams_are_named(data, tmp_path):
     distil(config(data, tmp_path))
     (tmp_path / "foreseen" / "0000.safetensors").write_bytes(b"nothing")

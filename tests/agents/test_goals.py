@@ -5,11 +5,14 @@ from agents.goals import (
     absolute_error,
     choose_goals,
     follow_way,
+    length,
     mean_step,
     relative_error,
+    shortest_known,
     stuck,
     success_by_length,
 )
+from envs.grid import Grid
 from tests.worldsim.sliding import write_dataset
 from worldsim.errors import WorldsimError
 
@@ -44,6 +47,44 @@ def test_steps_are_compared_as_who_makes_them_sees_them():
 def test_detours_cost_and_failures_count_nothing():
     assert success_by_length(True, 4.0, 4.0) == 1 and success_by_length(True, 8.0, 4.0) == 0.5
     assert success_by_length(False, 4.0, 4.0) == 0 and success_by_length(True, 0.1, 0.0) == 1
+
+
+def plan(openings):
+    """Two rooms side by side above two others, of 4 units; a unit is half a metre."""
+    grid = Grid(2, 2, cell_size=3.75, wall_size=0.25, links={})
+    grid.links = {cell: [] for cell in grid.cells}
+    for a, b in openings:
+        grid.link(a, b)
+    return grid
+
+
+ROUND = [((0, 0), (0, 1)), ((0, 1), (1, 1)), ((1, 1), (1, 0))]  # not straight from west to east
+
+
+def bent(*corners):
+    """A way over corners, in metres."""
+    return np.array([[x, y, 0.0] for x, y in corners])
+
+
+def test_round_a_wall_the_shortest_way_is_no_straight_line():
+    """Two metres as the crow flies: up, over and down through three doors is four at least."""
+    walked = bent((1, 1), (0.2, 0.5), (1, 3.5), (3, 3.5), (3.5, 2), (3, 1))
+    shortest = shortest_known(walked, plan(ROUND), metres=0.5)
+    assert 4 < shortest < length(walked)
+    assert success_by_length(True, shortest, shortest) == 1
+    assert success_by_length(True, length(walked), shortest) < 1
+
+
+def test_through_a_door_it_is_nearly_the_straight_line():
+    walked = bent((1, 1), (1, 2), (3, 1))
+    assert shortest_known(walked, plan([((0, 0), (1, 0))]), 0.5) == pytest.approx(2, abs=0.02)
+    assert shortest_known(bent((1, 1), (1.5, 1.5), (1.2, 1)), plan([]), 0.5) == pytest.approx(0.2)
+
+
+def test_who_cut_the_corners_or_walked_where_no_plan_is_knows_the_shortest_way():
+    cut = bent((1, 1), (1.6, 2.1), (2.4, 2.1), (3, 1))
+    assert shortest_known(cut, plan(ROUND), 0.5) == pytest.approx(length(cut))
+    assert shortest_known(cut, None, 0.5) == length(cut) > 2
 
 
 def test_stuck_is_who_wants_on_and_does_not_get_on():

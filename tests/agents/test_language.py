@@ -65,6 +65,12 @@ def test_an_empty_goal_and_a_world_without_sentences_are_named():
         Walker(sensible, replace(WORLD, phrases={}), "go")
 
 
+def test_a_goal_that_is_not_in_the_world_is_named():
+    with pytest.raises(WorldsimError, match="'find the moon' names nothing.*red box"):
+        Walker(sensible, replace(WORLD, things=["red box"]), "find the moon")
+    Walker(sensible, replace(WORLD, things=["red box"]), "find the box")
+
+
 def test_a_missing_language_model_is_said_with_how_to_get_it(monkeypatch):
     monkeypatch.setattr(language, "PACKAGE", "no_such_package")
     with pytest.raises(WorldsimError, match="pip install"):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,24 @@ def test_a_picture_of_another_size_is_named(reader):
     agent.reset()
     with pytest.raises(WorldsimError, match="resize"):
         agent.act(frames(1, size=40)[0], {})
+
+
+def with_things(things):
+    checkpoint = make_checkpoint()
+    return Reader(replace(checkpoint, worlds={"doom": replace(SPEC, things=things)}))
+
+
+def test_it_is_not_sent_to_what_is_not_in_the_world():
+    known = with_things(["green torch", "red key"])
+    with pytest.raises(WorldsimError, match="'walk to the moon' names nothing.*green torch"):
+        Follow(known, "walk to the moon", "doom", KEYS)
+    for said in ("walk to the green torch", "go on"):
+        Follow(known, said, "doom", KEYS)
+
+
+def test_a_model_of_the_same_words_in_another_order_is_refused(reader):
+    swapped = replace(SPEC, actions=("stay", *SPEC.actions[:0:-1]))
+    with pytest.raises(WorldsimError, match="the world it acts in has action 1"):
+        Follow(reader, "go on", "doom", KEYS, acts_in=swapped)
+    slower = replace(SPEC, steps_per_second=SPEC.steps_per_second / 4, skip=4)
+    Follow(reader, "go on", "doom", KEYS, acts_in=slower)

@@ -8,11 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.navigate import NavigateConfig, navigate
+from agents.goal_list import list_goals
+from agents.goals import Goal
+from agents.navigate import NavigateConfig, find_goals, navigate
 from agents.planner import PlannerConfig
 from envs.collect import CollectConfig, collect
 from envs.rooms import ROOMS
 from tests.worldsim.tiny import make_checkpoint
+from worldsim.data import Dataset, DatasetWriter
 from worldsim.errors import WorldsimError
 
 FEW = {"seconds": [0.5], "goals": 2, "closed": 1, "ways": 3}
@@ -32,7 +35,7 @@ def rooms():
 
 
 def run(folder, *changes):
-    """Run the program; return its status, what it printed and what it wrote."""
+    """Run the program; return what it printed and what it wrote."""
     about = [f"{name}={value}" for name, value in FEW.items()]
     planner = ["planner.repeat=4", "planner.rounds=1", "planner.context=3"]
     files = [
@@ -62,15 +65,19 @@ def config(folder, **changes):
 
 
 def test_ways_are_taken_in_the_simulator_and_held_against_the_recorded_one(folder):
-    said, found = run(folder)
+    methods = ("cem", "shuffled_shooting", "random", "straight", "stay")
+    said, found = run(folder, f"methods=[{','.join(methods)}]")
     rows, step = found["found"]["0.5 s"], found["meta"]["mean_step"]
     assert rows["steps"] == 8 and rows["goals"] == 2
-    for method in ("cem", "mppi", "shuffled", "random", "straight", "stay"):
+    for method in methods:
         assert np.isfinite(rows[method]["ate"]) and len(rows[method]["each"]) == 2
         assert rows[method]["ate_steps"] == pytest.approx(rows[method]["ate"] / step)
     assert rows["stay"]["end"] > 0.25 * 8 * step, "goals are elsewhere"
-    assert set(rows["cem"]["closed"]) == {"success", "spl", "collisions", "steps", "each"}
-    assert rows["straight"]["closed"]["steps"] <= 16 and "closed" not in rows["stay"]
+    for method in methods[:-1]:
+        walk = rows[method]["closed"]
+        assert set(walk) == {"success", "spl", "collisions", "steps", "each"}
+        assert 0 <= walk["spl"] <= walk["success"] and walk["steps"] <= 16
+    assert "closed" not in rows["stay"]
     assert "| 0.5 s | cem |" in said
     assert "| 0.5 s | stay |" in (folder / "n.md").read_text()
 
@@ -78,6 +85,20 @@ def test_ways_are_taken_in_the_simulator_and_held_against_the_recorded_one(folde
 def test_who_is_there_at_once_needs_one_step(folder):
     walk = run(folder, "near=50", "methods=[straight]")[1]["found"]["0.5 s"]["straight"]["closed"]
     assert (walk["success"], walk["spl"], walk["steps"]) == (1, 1, 1)
+
+
+def test_another_run_has_the_same_goals_in_data_that_has_grown(folder, tmp_path):
+    found = run(folder, "methods=[stay]", "closed=0")[1]
+    held = Dataset(folder / "held")
+    with DatasetWriter(tmp_path / "grown", held.spec, held.image_size) as writer:
+        for seed in (1, 2, 3):  # come first, so that all numbers are others
+            writer.append(replace(held.load(0), seed=seed))
+        for info in held.episodes:
+            writer.append(held.load(info.index))
+    grown = Dataset(tmp_path / "grown")
+    again = replace(config(folder), index=str(folder / "n.json"), seed=3)
+    goals = find_goals(again, grown)["0.5 s"]
+    assert list_goals(goals, grown)["goals"] == found["goals"] and len(goals) == 2
 
 
 @pytest.mark.parametrize(
@@ -88,8 +109,26 @@ def test_who_is_there_at_once_needs_one_step(folder):
         ({"data": ""}, "where to"),
         ({"world": "kart"}, "goals are walked to in doom or rooms"),
         ({"world": "doom"}, "is of 'rooms', not of 'doom'"),
+        ({"planner": PlannerConfig(horizon=8, every=9)}, "every=9: use 0 to horizon=8"),
+        ({"index": "/nowhere.json"}, "cannot read index=/nowhere.json"),
     ],
 )
 def test_what_makes_no_sense_is_named(folder, changes, message):
     with pytest.raises(WorldsimError, match=message):
         navigate(replace(config(folder), **changes))
+
+
+def test_an_index_without_goals_of_these_seconds_says_which_it_has(folder, tmp_path):
+    dataset = Dataset(folder / "held")
+    (tmp_path / "i.json").write_text(json.dumps(list_goals([Goal(0, 3, 10)], dataset)))
+    wanted = replace(config(folder), index=str(tmp_path / "i.json"), seconds=[2.0])
+    with pytest.raises(WorldsimError, match="no goals 2 s away: use some of its seconds="):
+        navigate(wanted)
+
+
+def test_a_model_of_other_actions_is_refused(folder, tmp_path):
+    other = replace(ROOMS, actions=("stay", *ROOMS.actions[:0:-1]))
+    model = replace(make_checkpoint(image_size=64), worlds={"rooms": other}, starts=[])
+    model.save(tmp_path / "model")
+    with pytest.raises(WorldsimError, match="the model has action 1 .*checkpoint="):
+        navigate(replace(config(folder), checkpoint=str(tmp_path / "model")))

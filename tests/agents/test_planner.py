@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from worldsim.errors import WorldsimError
 SIZE, LENGTH = 8, 64
 STRIP = np.random.default_rng(0).integers(0, 256, (SIZE, LENGTH + SIZE, 3), dtype=np.uint8)
 STAY, LEFT, RIGHT = 0, 4, 7  # numbers of a world with more actions than these
+WORDS = ("stay", "up", "down", "jump", "left", "duck", "kick", "right", "fly")
+KNOWN = replace(SPEC, name="strip", actions=WORDS)
 
 
 def view(at):
@@ -23,6 +27,7 @@ class Strip(VectorEnv):
     """Dreams of a strip along which one moves; the right half pays, the left end is the end."""
 
     metadata = {"autoreset_mode": AutoresetMode.DISABLED}
+    spec_world = KNOWN
 
     def __init__(self, num_envs=32):
         self.num_envs, self.resets = num_envs, []
@@ -57,7 +62,7 @@ def make(score=by_reward, **changes):
     return Planner(Strip(), [STAY, LEFT, RIGHT], score, config)
 
 
-@pytest.mark.parametrize("method", ["cem", "mppi"])
+@pytest.mark.parametrize("method", ["cem", "mppi", "shooting"])
 def test_it_goes_where_it_pays(method):
     assert drive(make(method=method), LENGTH // 2 - 2, 12) > LENGTH // 2
 
@@ -149,7 +154,7 @@ def test_it_plans_in_a_real_dream(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"method": "guess"}, "method=guess: use cem or mppi"), ({"horizon": 0}, "horizon=0"),
+    [({"method": "guess"}, "method=guess: use cem, mppi, shooting"), ({"horizon": 0}, "horizon=0"),
      ({"elites": 0}, "elites=0")],
 )  # fmt: skip
 def test_a_search_that_makes_no_sense_is_refused(changes, message):

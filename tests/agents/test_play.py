@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.play import Held, Played, in_steps_of, make_real, play, summarize
+from agents.play import Held, Played, in_steps_of, make_real, missing, play, summarize
 from agents.scripted import Stay
 from agents.tasks import TASKS, Task, find_task
 from tests.agents.toy import SPEC, TASK, Colours, Knowing
@@ -51,6 +51,24 @@ def test_a_missing_simulator_says_that_the_dream_needs_none(monkeypatch):
     monkeypatch.setattr(gym, "make", missing)
     with pytest.raises(WorldsimError, match="ViZDoom is not installed.*in=dream eval_every=0"):
         make_real(TASK, "train")
+
+
+def test_what_a_simulator_lacks_is_known_before_anything_is_played():
+    assert missing(TASK) == ""
+    assert missing(replace(TASK, real="toy/Missing-v0")).endswith("run pip install toys")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_reward_that_is_no_number_names_who_got_it_where_and_when(wrong):
+    class Broken(Colours):
+        def step(self, action):
+            frame, reward, *rest = super().step(action)
+            return frame, wrong if self.left == 9 else reward, *rest
+
+    with pytest.raises(
+        WorldsimError, match=f"stay, dream: the reward of step 3 with seed 7 is {wrong}, not a"
+    ):
+        play(Broken(), Stay(), [7], desc="stay, dream")
 
 
 def test_pain_is_for_tasks_in_which_there_is_health_to_lose():

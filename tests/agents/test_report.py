@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from agents.report import draw_learning, read_curve, table
+from agents.tasks import find_task
 from tests.agents.toy import TASK
 from worldsim.errors import WorldsimError
 
@@ -23,16 +24,20 @@ def write_curve(folder, *rows):
 
 def test_a_table_says_what_was_got_where_and_from_how_much():
     found = {
-        "random": {"real": measured(5.0, 100), "dream": measured(2.0, 40)},
-        "run/agent": {"real": measured(8.0, 100), "dream": measured(8.0, 50), "learnt": LEARNT},
-    }
+        "random": {"real": measured(5.0, 100) | {"solved": 0.1}, "dream": measured(2.0, 40),
+                   "gap": {"steps": 4, "real": 2.0, "dream": 2.0}},
+        "run/agent": {"real": measured(8.0, 100), "dream": measured(8.0, 50), "learnt": LEARNT,
+                      "gap": {"steps": 20, "real": 4.0, "dream": 8.0}},
+        "stay": {"real": measured(0.0, 100), "dream": measured(1.0, 50),
+                 "gap": {"steps": 20, "real": 0.0, "dream": 1.0}},
+    }  # fmt: skip
     said = table(found, replace(TASK, solved=9.0))
     assert "right answers; 9 counts as solved" in said
-    assert "| agent | real | dream | gap a step | learnt in |" in said
-    assert (
-        "| random | 5.0 (4.0 to 6.0), 10 episodes | 2.0 (1.0 to 3.0), 10 episodes | +0 % |" in said
-    )
-    assert "| +100 % | dream | 20,000 | 4,000 | 5 |" in said, "it pleases the dream alone"
+    assert "| agent | real | dream | gap: real → dream in the same time | learnt in |" in said
+    assert "| random | 5.0 (4.0 to 6.0), solved 10%, 10 episodes | 2.0 (1.0 to 3.0), 10 ep" in said
+    assert "| 2.0 → 2.0 (+0 %) in 4 steps |" in said
+    assert "| 4.0 → 8.0 (+100 %) in 20 steps | dream | 20,000 | 4,000 | 5 |" in said
+    assert "| 0.0 → 1.0 in 20 steps |" in said, "of nothing there are no percents"
 
 
 def test_where_an_end_is_a_success_its_share_is_said():
@@ -40,6 +45,13 @@ def test_where_an_end_is_a_success_its_share_is_said():
     assert "0.25 (-0.75 to 1.25), success 25% in 9 steps, 10" in table(
         found, replace(TASK, success=True)
     )
+
+
+def test_where_an_end_is_a_failure_who_lives_to_the_limit_of_the_real_world_succeeds():
+    row = measured(1.0, 300) | {"ended": 0.25, "skip": 4}
+    said = table({"stay": {"real": row, "dream": row}}, replace(TASK, success=False))
+    assert "1.0 (0.0 to 2.0), success 75% in 120 steps, 10 episodes | 1.0 (0.0 to 2.0), 10" in said
+    assert find_task("doom/health_gathering").success is False
 
 
 def test_one_place_has_no_gap():

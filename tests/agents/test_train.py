@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from stable_baselines3 import PPO
 
+from agents import callbacks
 from agents.callbacks import STATE
 from agents.evaluate import AgentEvalConfig, evaluate
 from agents.options import AgentTrainConfig, BothConfig, PPOConfig
@@ -17,6 +18,7 @@ from agents.tasks import TASKS, find_task
 from agents.train import make_worlds, train
 from tests.agents.toy import KEYS, TASK, Colours
 from tests.worldsim.tiny import make_checkpoint
+from worldsim import cli
 from worldsim.errors import WorldsimError
 
 SHORT = PPOConfig(n_steps=16, batch_size=32, n_epochs=2, learning_rate=1e-3)
@@ -31,6 +33,11 @@ def config(out, **changes):
     few = {"steps": 128, "num_envs": 4, "stack": 2, "eval_every": 0, "save_every": 64}
     cfg = AgentTrainConfig("toy", "real", str(out), ppo=SHORT)
     return replace(cfg, **few | changes)
+
+
+def read_log(out):
+    with (out / "progress.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +67,7 @@ def test_an_agent_learns_what_the_world_pays_for(trained, tmp_path):
 
 def test_a_run_leaves_an_agent_its_state_and_a_log_without_pickles(trained):
     names = {path.name for path in trained.iterdir()}
-    assert {"agent", STATE, "progress.csv", "real.csv"} <= names
+    assert {"agent", STATE, "progress.csv", "real.csv", "best_real.mp4"} <= names
     assert any(name.startswith("events.out") for name in names)
     about = json.loads((trained / "agent" / "agent.json").read_text())
     assert about["keys"] == list(KEYS) and about["inside"] == "real"
@@ -113,7 +120,8 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr(PPO, "learn", killed)
     assert train(config(tmp_path)) == 130
-    before = torch.load(tmp_path / STATE, weights_only=True)
+    before, logged = torch.load(tmp_path / STATE, weights_only=True), read_log(tmp_path)
+    assert [row["time/total_timesteps"] for row in logged] == ["64"]
     assert before["steps"] == 64 and "the same line goes on" in capsys.readouterr().out
     monkeypatch.setattr(PPO, "learn", learn)
     seen = []
@@ -124,6 +132,9 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch, capsy
     assert torch.equal(seen[0], before["policy"]["action_net.bias"])
     assert torch.load(tmp_path / STATE, weights_only=True)["steps"] == 128
     assert "going on from step 64" in capsys.readouterr().out
+    now = read_log(tmp_path)
+    assert [row["time/total_timesteps"] for row in now] == ["64", "128"]
+    assert logged[0].items() <= now[0].items()
 
 
 def test_damaged_state_is_named(tmp_path):
@@ -143,6 +154,8 @@ def test_a_policy_that_diverges_says_so_and_the_agent_of_before_stays(tmp_path, 
     monkeypatch.setattr(PPO, "train", spoil)
     with pytest.raises(WorldsimError, match="diverged at step.*lower ppo.learning_rate"):
         train(config(tmp_path, steps=512, save_every=10_000))
+    with pytest.raises(WorldsimError, match="diverged at step 192"):  # in the very last update
+        train(config(tmp_path, steps=192, save_every=10_000))
     assert (tmp_path / "agent" / "policy.safetensors").read_bytes() == kept
 
 
@@ -151,6 +164,8 @@ def test_a_policy_that_diverges_says_so_and_the_agent_of_before_stays(tmp_path, 
     [
         ({"task": "toys"}, "unknown task 'toys'"),
         ({"inside": "sleep"}, "in=sleep: use dream, real, both"),
+        ({"algo": "dqn"}, "algo=dqn: use ppo"),
+        ({"film_steps": -1}, "film_steps=-1: use 0"),
         ({"steps": 0}, "steps=0: use 1 or more"),
         ({"num_envs": 0}, "num_envs=0"),
         ({"both": BothConfig(rounds=0)}, "both.rounds=0, both.real_steps=2500: use 1 or more"),
@@ -162,20 +177,46 @@ def test_options_that_make_no_sense_are_named(tmp_path, changes, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dream_is_learnt_in_without_a_simulator(tmp_path, monkeypatch):
-    """A tiny model with random weights: nothing to learn, but the whole way."""
+def test_the_algorithm_may_be_named_on_the_command_line(capsys):
+    assert cli.main(["agent", "train", "task=doom/dance", "in=dream", "algo=ppo"]) == 1
+    assert "unknown task 'doom/dance'" in capsys.readouterr().err
+
+
+def test_where_no_film_can_be_made_a_line_says_why_and_the_agent_is_there(tmp_path, capsys):
+    assert train(config(tmp_path, steps=64)) == 0
+    assert f"no film {tmp_path / 'best_dream.mp4'}: " in capsys.readouterr().out
+    assert (tmp_path / "agent/policy.safetensors").exists()
+
+
+def test_an_agent_is_saved_before_it_is_measured_for_the_last_time(tmp_path, monkeypatch):
+    found = [{"mean": 0.0, "low": 0.0, "high": 0.0, "episodes": 1}]  # the first time
+    monkeypatch.setattr(callbacks, "measure", lambda *_: found.pop())
+    with pytest.raises(IndexError):  # the simulator breaks down the second time
+        train(config(tmp_path, eval_every=1000, save_every=1000))
+    assert torch.load(tmp_path / STATE, weights_only=True)["steps"] == 128
+
+
+def test_a_dream_is_learnt_in_without_a_simulator(tmp_path, monkeypatch, capsys):
+    """A tiny model with random weights: nothing to learn, but the whole way, by usual settings."""
     make_checkpoint(image_size=64).save(tmp_path / "model")
-    dream = replace(TASK, real="no/World-v0", dream="envs:worldsim/DreamDoom-v0")
+    dream = replace(TASK, real="toy/Missing-v0", dream="envs:worldsim/DreamDoom-v0")
     monkeypatch.setitem(TASKS, "toy", dream)
-    cfg = config(tmp_path / "run", inside="dream", checkpoint=str(tmp_path / "model"), horizon=6)
+    cfg = config(tmp_path / "run", inside="dream", checkpoint=str(tmp_path / "model"), horizon=6,
+                 eval_every=AgentTrainConfig.eval_every, film_steps=6)  # fmt: skip
     assert train(cfg) == 0
+    warning = 'not measured in the real world: the world "toy" needs Toys: run pip install toys\n'
+    assert warning in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "run").glob("*.mp4")} == {"best_dream.mp4"}
     about = json.loads((tmp_path / "run" / "agent" / "agent.json").read_text())
     assert about["inside"] == "dream" and len(about["model"]) == 64 and about["image_size"] == 64
     evaluate(AgentEvalConfig("toy", str(tmp_path / "run" / "agent"), str(tmp_path / "e.json"),
-                             ["dream"], episodes=2, checkpoint=str(tmp_path / "model"),
+                             episodes=2, checkpoint=str(tmp_path / "model"),
                              horizon=5))  # fmt: skip
+    assert warning in capsys.readouterr().out
     found = json.loads((tmp_path / "e.json").read_text())
-    row = found["agents"][str(tmp_path / "run" / "agent")]["dream"]
+    (places,) = found["agents"].values()
+    assert "real" not in places
+    row = places["dream"]
     assert row["episodes"] == 2 and row["steps"] <= 10 and np.isfinite(row["mean"])
     assert found["meta"]["checkpoint_sha256"] == about["model"]
 

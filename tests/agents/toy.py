@@ -61,6 +61,13 @@ class Colours(gym.Env):
         return frame
 
 
+class Missing(gym.Env):
+    """A simulator that is not installed."""
+
+    def __init__(self, split: str = "train"):
+        raise ImportError('the world "toy" needs Toys: run pip install toys')
+
+
 class Guide:
     """Says what is right without a look at the picture."""
 
@@ -83,3 +90,4 @@ class Knowing:
 
 if "toy/Colours-v0" not in gym.registry:
     gym.register("toy/Colours-v0", Colours)
+    gym.register("toy/Missing-v0", Missing)
