@@ -185,8 +185,8 @@ class DreamCore:
         if place and not starts:
             raise WorldsimError(
                 f"this checkpoint has no start clips of '{place}': name recorded play to begin in "
-                f"with dataset=…, from `worldsim collect world={self.spec.name} "
-                f"options.source={place}`"
+                "with dataset=… (data=… on the command line), from `worldsim collect "
+                f"world={self.spec.name} options.source={place}`"
             )
         return starts
 

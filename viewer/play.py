@@ -37,6 +37,7 @@ class PlayConfig:
         seed: Same seed, start and keys give the same frames.
         record: Film from the first frame into this mp4.
         checkpoint: Folder of the weights of a dream; the bundled ones unless given.
+        data: Folder of recorded play that a dream begins in; the checkpoint's clips unless given.
     """
 
     world: str = "doom"
@@ -48,6 +49,7 @@ class PlayConfig:
     seed: int = 0
     record: str | None = None
     checkpoint: str | None = None
+    data: str | None = None
 
 
 def play(cfg: PlayConfig) -> int:
@@ -101,6 +103,7 @@ def _play_in_window(cfg: PlayConfig, env_id: str) -> int:
             prompt=cfg.prompt,
             rewind_seconds=REWIND_SECONDS,
             checkpoint=cfg.checkpoint,
+            data=cfg.data,
         ),
         HeldKeys(),
         record=Path(cfg.record) if cfg.record else None,
@@ -135,6 +138,7 @@ def _record_config(cfg: PlayConfig, out: str) -> RecordConfig:
         start=cfg.start,
         prompt=cfg.prompt,
         checkpoint=cfg.checkpoint,
+        data=cfg.data,
     )
 
 

@@ -41,6 +41,7 @@ class RecordConfig:
         say: Sentences and when, such as "20: turn left | 60: go back".
         scale: Pixels of the film for one of the world.
         checkpoint: Folder of the weights of a dream; the bundled ones unless given.
+        data: Folder of recorded play that a dream begins in; the checkpoint's clips unless given.
     """
 
     world: str = "doom"
@@ -54,6 +55,7 @@ class RecordConfig:
     say: str | None = None
     scale: int = 4
     checkpoint: str | None = None
+    data: str | None = None
 
 
 def record(cfg: RecordConfig) -> int:
@@ -68,6 +70,7 @@ def record(cfg: RecordConfig) -> int:
         start=cfg.start,
         prompt=cfg.prompt,
         checkpoint=cfg.checkpoint,
+        data=cfg.data,
     )
     try:
         agent = (

@@ -28,12 +28,14 @@ class ReplayConfig:
         out: An mp4 to write what is replayed to, if any.
         scale: Pixels of that film for one of the world.
         checkpoint: Folder of the weights that recorded it; the bundled ones unless given.
+        data: Folder of recorded play that it began in, where there was one.
     """
 
     file: str = ""
     out: str | None = None
     scale: int = 4
     checkpoint: str | None = None
+    data: str | None = None
 
 
 def replay(cfg: ReplayConfig) -> int:
@@ -43,7 +45,7 @@ def replay(cfg: ReplayConfig) -> int:
     path = Path(cfg.file)
     recording = read_sidecar(path)
     out = _open_film(cfg, path, recording.header)
-    session = _open_session(recording, cfg.checkpoint)
+    session = _open_session(recording, cfg)
     try:
         _check_model(recording.header, session)
         if recording.cut:
@@ -63,7 +65,7 @@ def _open_film(cfg: ReplayConfig, sidecar: Path, header: Event) -> VideoFile | N
     return VideoFile(Path(cfg.out), header["steps_per_second"], cfg.scale)
 
 
-def _open_session(recording: Recording, checkpoint: str | None) -> Session:
+def _open_session(recording: Recording, cfg: ReplayConfig) -> Session:
     header, (_, first) = recording.header, recording.events[0]
     rewinds = any("restore_step" in event for _, event in recording.events)
     return Session(
@@ -72,7 +74,8 @@ def _open_session(recording: Recording, checkpoint: str | None) -> Session:
         start=first["reset"]["start"],
         prompt=first["reset"]["prompt"],
         rewind_seconds=REWIND_SECONDS if rewinds else 0.0,
-        checkpoint=checkpoint,
+        checkpoint=cfg.checkpoint,
+        data=cfg.data,
     )
 
 

@@ -65,6 +65,7 @@ class Session:
         prompt: str | None = None,
         rewind_seconds: float = 0.0,
         checkpoint: str | None = None,
+        data: str | None = None,
     ) -> None:
         """Open the world and enter it.
 
@@ -75,9 +76,10 @@ class Session:
             prompt: What the world is told about itself, where it listens.
             rewind_seconds: World time that `rewind` can go back; snapshots are kept that long.
             checkpoint: Folder of the weights of a dream; None uses the bundled ones.
+            data: Folder of recorded play that a dream begins in; None uses the checkpoint's clips.
         """
         self.env_id = env_id
-        self.env = make_env(env_id, checkpoint)
+        self.env = make_env(env_id, checkpoint, data)
         self._world = cast(Any, self.env.unwrapped)
         self.spec: WorldSpec = self._world.spec_world
         self.model_id: str | None = getattr(self._world, "model_id", None)

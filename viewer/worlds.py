@@ -35,11 +35,14 @@ def is_dream(env_id: str) -> bool:
     return env_id.startswith(_NAMESPACE + _DREAM)
 
 
-def make_env(env_id: str, checkpoint: str | None = None) -> gymnasium.Env[Any, Any]:
+def make_env(
+    env_id: str, checkpoint: str | None = None, data: str | None = None
+) -> gymnasium.Env[Any, Any]:
     """Open a world without a step limit: a person decides when it is over.
 
-    A missing simulator becomes one WorldsimError; so does an id that is not one of ours (an id
-    may come from a stranger's file, and Gymnasium would import any module named in it).
+    A dream may have weights of its own and begin in recorded play, in the folder `data`. A missing
+    simulator becomes one WorldsimError; so does an id that is not one of ours (an id may come from
+    a stranger's file, and Gymnasium would import any module named in it).
     """
     # A dream takes half the cores: the window, the film and the rest of the desk need some too, and
     # on a busy machine more threads make a single dream slower, not faster.
@@ -48,9 +51,12 @@ def make_env(env_id: str, checkpoint: str | None = None) -> gymnasium.Env[Any, A
     if env_id not in gymnasium.registry or not env_id.startswith(_NAMESPACE):
         known = ", ".join(sorted(name for name in gymnasium.registry if _NAMESPACE in name))
         raise WorldsimError(f"unknown environment '{env_id}': this worldsim has {known}")
-    if checkpoint is not None and not is_dream(env_id):
-        raise WorldsimError(f"checkpoint='{checkpoint}' means nothing to the real '{env_id}'")
-    options = {} if checkpoint is None else {"checkpoint": checkpoint}
+    given = {"checkpoint": checkpoint, "data": data}
+    for name, value in given.items():
+        if value is not None and not is_dream(env_id):
+            raise WorldsimError(f"{name}='{value}' means nothing to the real '{env_id}'")
+    options = {"checkpoint": checkpoint, "dataset": data}
+    options = {name: value for name, value in options.items() if value is not None}
     try:
         return gymnasium.make(
             env_id,

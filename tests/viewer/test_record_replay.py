@@ -4,14 +4,17 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tests.fakes  # noqa: F401 (registers the fake world)
 from agents.policy import About, PolicyAgent, make_policy
 from agents.tasks import TASKS, Task
+from tests.worldsim.tiny import SPEC, make_checkpoint
 from viewer.record import RecordConfig, read_sentences, record
 from viewer.replay import ReplayConfig, replay
 from viewer.video import read_frames
+from worldsim.data import DatasetWriter, Episode
 from worldsim.errors import WorldsimError
 
 
@@ -53,6 +56,28 @@ def test_an_agent_without_its_library_is_one_line(tmp_path: Path, monkeypatch) -
     monkeypatch.setitem(sys.modules, "agents.bundled", None)  # importing it fails
     with pytest.raises(WorldsimError, match=r'cannot act here .*pip install "worldsim\[agents\]"'):
         film(tmp_path, policy="agent:carracing")
+
+
+def test_the_dream_of_a_task_begins_in_recorded_play_where_the_model_has_no_clips(
+    tmp_path: Path, capsys
+) -> None:
+    make_checkpoint(image_size=64, painter_width=0).save(tmp_path / "model")
+    rng = np.random.default_rng(0)
+    with DatasetWriter(tmp_path / "play", SPEC, 64) as writer:
+        frames = rng.integers(0, 256, (13, 64, 64, 3), dtype=np.uint8)
+        none = np.zeros(12, np.float32)
+        writer.append(
+            Episode(frames, none.astype(int), none, False, [""] * 12, "health_gathering", 0)
+        )
+    told = {"checkpoint": str(tmp_path / "model"), "data": str(tmp_path / "play")}
+    path = film(tmp_path, world="doom/health_gathering", policy="stay", steps=3, **told)
+    reset = json.loads(path.read_text().splitlines()[1])["reset"]
+    assert reset["start"].startswith("health_gathering-0-")
+    assert replay(ReplayConfig(file=str(path), **told)) == 0
+    with pytest.raises(WorldsimError, match="no start clips of 'health_gathering'.*data="):
+        film(tmp_path, world="doom/health_gathering", checkpoint=told["checkpoint"])
+    with pytest.raises(WorldsimError, match="data='x' means nothing to the real"):
+        film(tmp_path, real=True, world="doom", data="x")
 
 
 def test_a_script_sets_the_length_of_its_film(tmp_path: Path) -> None:
