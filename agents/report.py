@@ -42,14 +42,17 @@ def table(found: Found, task: Task) -> str:
 def draw_learning(path: Path, found: Found, task: Task) -> str:
     """Draw real returns of all trained agents while they learnt; return what to say of it.
 
-    Once against real frames, once against all steps, dreamed ones among them. What else was
-    measured is drawn across. Without a trained agent that was measured on its way, nothing is.
+    Once against real frames, once against all steps, dreamed ones among them. Of one who was not
+    measured on the way, as those who learnt in a dream at once, there is a point; who never learnt
+    is drawn across. Without anybody who learnt, nothing is.
     """
     curves = {name: rows for name in found if (rows := read_curve(Path(name).parent / CURVE))}
+    means = {n: r["real"]["mean"] for n, r in found.items() if "real" in r and n not in curves}
+    learnt = {name: found[name]["learnt"] for name in means if "learnt" in found[name]}
+    curves |= {name: [{**about, "mean": means.pop(name)}] for name, about in learnt.items()}
     if not curves:
         return ""
-    others = {n: r["real"]["mean"] for n, r in found.items() if "real" in r and n not in curves}
-    levels = others | ({} if task.solved is None else {"solved": task.solved})
+    levels = means | ({} if task.solved is None else {"solved": task.solved})
     panels = [
         Panel(
             "return in the real world",

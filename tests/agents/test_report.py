@@ -66,7 +66,17 @@ def test_curves_of_trained_agents_are_drawn_beside_what_others_got(tmp_path):
     assert [row["mean"] for row in read_curve(tmp_path / "run" / "real.csv")] == [1, 4]
 
 
-def test_without_a_curve_nothing_is_drawn(tmp_path):
+def test_who_learnt_without_being_measured_on_the_way_is_a_point(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("agents.report.draw_panels", lambda path, panels: drawn.extend(panels))
+    dreamed = {"real": measured(4.0, 50), "learnt": LEARNT}
+    draw_learning(tmp_path / "a.png", {"a": dreamed, "stay": {"real": measured(1.0, 50)}}, TASK)
+    frames, steps = drawn
+    assert frames.lines == {"a": ([4000], [4.0])} and steps.lines == {"a": ([20_000], [4.0])}
+    assert frames.levels == steps.levels == {"stay": 1.0}
+
+
+def test_without_anybody_who_learnt_nothing_is_drawn(tmp_path):
     assert draw_learning(tmp_path / "a.png", {"random": {"real": measured(1.0, 5)}}, TASK) == ""
     assert not (tmp_path / "a.png").exists()
 
