@@ -44,15 +44,20 @@ class Foreseen:
 
 
 def foresee(cfg: DistilConfig, task: Task, dataset: Dataset) -> Foreseen:
-    """Dream of every action at the moments chosen; what was dreamed before is read again."""
+    """Dream of every action at the moments chosen; what was dreamed before is read again.
+
+    More moments are those of before and others: whole parts on disk are kept.
+    """
     places, seen = _choose(cfg, dataset), Foreseen()
     size = cfg.lanes * PART
-    parts = [places[k : k + size] for k in range(0, len(places), size)]
+    # In order within a part, so that an episode is read once there.
+    parts = [sorted(places[k : k + size]) for k in range(0, len(places), size)]
     dream: Any = None
     bar = tqdm(total=len(places), desc="look ahead", unit="moment")
     try:
         for number, part in enumerate(parts):
-            path = Path(cfg.out) / "foreseen" / f"{number:04d}.safetensors"
+            short = f"-{len(part)}" if len(part) < size else ""  # more moments make it longer
+            path = Path(cfg.out) / "foreseen" / f"{number:04d}{short}.safetensors"
             if not path.exists():
                 dream = dream or _dream(cfg, task)
                 _write(path, part, _pays(cfg, task, dataset, dream, part, bar), dream, cfg)
@@ -84,7 +89,7 @@ def _choose(cfg: DistilConfig, dataset: Dataset) -> list[tuple[int, int]]:
         episode = int(rng.choice(ended) if near else rng.choice(len(lengths), p=chances))
         low = max(first, lengths[episode] - 1 - cfg.horizon) if near else first
         places.append((episode, int(rng.integers(low, lengths[episode]))))
-    return sorted(places)  # an episode is read once
+    return places
 
 
 def _dream(cfg: DistilConfig, task: Task) -> Any:

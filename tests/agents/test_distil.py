@@ -97,6 +97,17 @@ def test_what_was_dreamed_is_not_dreamed_again(data, tmp_path):
     assert Dream.dreamed == before
 
 
+def test_more_moments_are_those_of_before_and_others(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("agents.foresee.PART", 4)  # 16 moments a part
+    distil(config(data, tmp_path, moments=40))
+    before = Dream.dreamed
+    distil(config(data, tmp_path, moments=64))
+    again = Dream.dreamed - before
+    before = Dream.dreamed
+    distil(config(data, tmp_path / "anew", moments=64))
+    assert again == (Dream.dreamed - before) // 2, "two of four parts were whole"
+
+
 @pytest.mark.parametrize("changes", [{"horizon": 4}, {"checkpoint": "another"}])
 def test_dreams_of_other_options_are_not_taken_for_these(data, tmp_path, changes):
     distil(config(data, tmp_path))
@@ -131,8 +142,8 @@ def test_what_else_the_model_learnt_from_is_counted_once_if_it_is_named(data, tm
 
 def test_damaged_dreams_are_named(data, tmp_path):
     distil(config(data, tmp_path))
-    (tmp_path / "foreseen" / "0000.safetensors").write_bytes(b"nothing")
-    with pytest.raises(WorldsimError, match="0000.safetensors"):
+    (tmp_path / "foreseen" / "0000-48.safetensors").write_bytes(b"nothing")
+    with pytest.raises(WorldsimError, match="0000-48.safetensors"):
         distil(config(data, tmp_path))
 
 
@@ -165,7 +176,7 @@ def test_who_begins_as_another_agent_knows_what_it_knew_and_counts_its_play_once
 
 
 def foreseen(folder):
-    return load_file(folder / "foreseen" / "0000.safetensors")["pays"]
+    return load_file(folder / "foreseen" / "0000-48.safetensors")["pays"]
 
 
 def test_an_action_is_worth_what_an_agent_makes_of_it_where_one_acts_afterwards(data, tmp_path):

@@ -36,16 +36,19 @@ def draw_panels(path: Path, panels: Sequence[Panel], log: bool = False) -> None:
     figure = Figure(figsize=(4.2 * len(panels), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for label, (xs, ys) in panel.lines.items():
-            axes.plot(xs, ys, "o-", label=label)
+        for label, (settings, values) in panel.lines.items():
+            axes.plot(settings, values, "o-", label=label)
         for k, (label, value) in enumerate(panel.levels.items()):
             axes.axhline(value, color="grey", linestyle=DASHES[k % len(DASHES)], label=label)
         axes.set(title=panel.title, xlabel=panel.xlabel)
-        if all(type(x) is int for xs, _ in panel.lines.values() for x in xs):
+        xs = [x for settings, _ in panel.lines.values() for x in settings]
+        if not any(isinstance(x, str) for x in xs):  # long numbers need room
+            axes.xaxis.get_major_locator().set_params(nbins=5)
+        if all(type(x) is int for x in xs):
             axes.xaxis.get_major_locator().set_params(integer=True)
         if log:
             axes.set_xscale("log")
-            ticks = sorted({float(x) for xs, _ in panel.lines.values() for x in xs})
+            ticks = sorted({float(x) for x in xs})
             axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
             axes.minorticks_off()
         # Below: nothing is hidden, however the curves run.
