@@ -108,5 +108,5 @@ def test_each_of_many_worlds_may_begin_with_a_clip_of_its_own(model):
 
 def test_play_with_other_actions_is_no_start(data):
     other = replace(SPEC, actions=[*SPEC.actions[1:], SPEC.actions[0]])
-    with pytest.raises(WorldsimError, match="actions"):
+    with pytest.raises(WorldsimError, match="has action 0 .stay., the checkpoint has action 0"):
         load_starts(data, other, "", SIZE, FRAMES)
