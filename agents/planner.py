@@ -153,7 +153,7 @@ class Planner:
             if scores.max() > record:
                 best, record = ways[scores.argmax()], scores.max()
             if config.method == "shooting":
-                continue  # the next ways are as random as these
+                continue  # nothing is learnt from them
             taken = ways[:, :, None] == np.arange(len(self.actions))
             found = (weights[:, None, None] * taken).sum(axis=0)  # (K, actions)
             self._chances = config.keep * self._chances + (1 - config.keep) * found
