@@ -8,7 +8,7 @@ from omegaconf import MISSING
 
 from worldsim.errors import WorldsimError
 from worldsim.objective import ObjectiveConfig
-from worldsim.train.batches import BatchConfig
+from worldsim.train.batch_config import BatchConfig
 from worldsim.train.program import TrainConfig
 from worldsim.train.world_stage import WorldStageConfig
 

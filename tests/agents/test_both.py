@@ -15,7 +15,7 @@ from tests.agents.toy import TASK, Colours, Knowing
 from tests.worldsim import tiny
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
-from worldsim.train.batches import BatchConfig
+from worldsim.train.batch_config import BatchConfig
 from worldsim.train.program import TrainConfig
 from worldsim.train.world_stage import WorldStageConfig
 

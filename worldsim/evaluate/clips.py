@@ -16,6 +16,7 @@ from worldsim.checkpoint import Start
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
 from worldsim.evaluate.index import Window
+from worldsim.metrics import LPIPS, as_images
 from worldsim.world import WorldSpec
 
 
@@ -193,3 +194,10 @@ def dream(
             bar.update()
     bar.close()
     return out
+
+
+def distance(lpips: LPIPS, frames: np.ndarray, others: np.ndarray) -> float:
+    """Return the mean LPIPS of uint8 frames ``(N, H, W, 3)``, pair by pair."""
+    with torch.inference_mode():
+        pair = (as_images(torch.from_numpy(np.ascontiguousarray(x))) for x in (frames, others))
+        return float(lpips(*pair).mean())

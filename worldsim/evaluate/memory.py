@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from worldsim.data import Dataset
-from worldsim.evaluate.clips import Clips, Dreamer, dream, load_clips
+from worldsim.evaluate.clips import Clips, Dreamer, distance, dream, load_clips
 from worldsim.evaluate.index import Window
 from worldsim.evaluate.returns import LEFT, circle_steps, find_gait, free_places
 from worldsim.evaluate.revisits import measure_real
-from worldsim.metrics import LPIPS, as_images
+from worldsim.metrics import LPIPS
 
 RIGHT = "turn right"
 SECONDS = (0.25, 0.5, 1.0, 2.0)  # of going away, before coming back as long
@@ -85,10 +85,10 @@ def _measure(
     back = dream(simulator, strangers, actions[:, half:], seed=seed, desc=f"shuffled {name}")
     decoded = simulator.reconstruct(torch.from_numpy(np.ascontiguousarray(starts))).numpy()
     return {
-        "model": _distance(lpips, last, starts),
-        "shuffled": _distance(lpips, back[:, -1], starts),
-        "elsewhere": _distance(lpips, np.roll(last, 1, axis=0), starts),
-        "codec": _distance(lpips, decoded, starts),
+        "model": distance(lpips, last, starts),
+        "shuffled": distance(lpips, back[:, -1], starts),
+        "elsewhere": distance(lpips, np.roll(last, 1, axis=0), starts),
+        "codec": distance(lpips, decoded, starts),
         "steps": len(drive),
         "starts": len(clips),
     }
@@ -102,10 +102,3 @@ def _exchange(clips: Clips, seen: np.ndarray, actions: np.ndarray) -> Clips:
     mixed = np.roll(frames, 1, axis=0)
     mixed[:, -1] = frames[:, -1]
     return Clips(clips.spec, mixed, np.roll(actions, 1, axis=0), k)
-
-
-def _distance(lpips: LPIPS, frames: np.ndarray, others: np.ndarray) -> float:
-    """Mean LPIPS of uint8 frames ``(N, H, W, 3)``, pair by pair."""
-    with torch.inference_mode():
-        pair = (as_images(torch.from_numpy(np.ascontiguousarray(x))) for x in (frames, others))
-        return float(lpips(*pair).mean())

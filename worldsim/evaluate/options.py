@@ -10,7 +10,7 @@ from worldsim.errors import WorldsimError
 from worldsim.judge_training import JudgeConfig
 
 PARTS = (
-    *("video", "fvd", "control", "shuffle", "sentences", "drift", "memory", "rewards"),
+    *("video", "fvd", "control", "shuffle", "sentences", "drift", "rest", "memory", "rewards"),
     *("reading", "imagine"),
 )
 
@@ -27,9 +27,9 @@ class EvalConfig:
         checkpoint: Checkpoint folder; empty: the bundled one.
         out: JSON file to write; beside it of the same name the table of all worlds, as Markdown,
             and a folder with the report.
-        parts: What to measure: video, fvd, control, shuffle, sentences, drift, memory, rewards,
-            reading, imagine. Memory is left out where one cannot turn on the spot, the last two
-            where the checkpoint never learnt to answer.
+        parts: What to measure: video, fvd, control, shuffle, sentences, drift, rest, memory,
+            rewards, reading, imagine. Memory is left out where one cannot turn on the spot, the
+            last two where the checkpoint never learnt to answer.
         num_windows: Places a group that are looked at, at most 128; fewer are faster and noisier.
         context: Real frames the model is shown before it dreams.
         horizons: Steps ahead at which frames are compared.
@@ -44,7 +44,7 @@ class EvalConfig:
         num_phrases: Phrases an action, of the seen and of the unseen each.
         num_walks: Places from which it is told to walk to a thing in sight, of pairs of kind and
             colour that training knows and of others each.
-        memory_starts: Places from which the model turns away and back.
+        memory_starts: Places from which the model turns away and back, or stays.
         num_rewards: Moments whose reward and end are dreamed.
         num_readings: Frames that the model is asked about.
         num_imagined: Sentences of which a picture is imagined.

@@ -12,7 +12,7 @@ from worldsim import provenance
 from worldsim.checkpoint import Checkpoint
 from worldsim.data import Dataset
 from worldsim.errors import WorldsimError
-from worldsim.evaluate.clips import Dreamer, dream
+from worldsim.evaluate.clips import Clips, Dreamer, dream
 from worldsim.evaluate.control import measure_control, measure_motion, measure_shuffle_ratio
 from worldsim.evaluate.drift import measure_drift
 from worldsim.evaluate.imagining import measure_imagining
@@ -22,6 +22,7 @@ from worldsim.evaluate.options import PARTS, EvalConfig, check, one_world_each
 from worldsim.evaluate.prepare import find_judges, find_windows, join, load_groups
 from worldsim.evaluate.reading import Answers, load_sights, measure_reading
 from worldsim.evaluate.report import Pictures, write_report
+from worldsim.evaluate.rest import measure_rest
 from worldsim.evaluate.rewards import measure_rewards
 from worldsim.evaluate.sentences import measure_lasting, measure_sentences
 from worldsim.evaluate.summary import summary
@@ -210,10 +211,17 @@ class Evaluation:
             self.simulator, self.dataset, self.clips, cfg.drift_steps, cfg.drift_starts, cfg.seed
         )
 
+    def _rest(self) -> None:
+        self.world["rest"] = measure_rest(
+            self.simulator, self._starts(), LPIPS.load(), self.cfg.seed
+        )
+
     def _memory(self) -> None:
-        cfg, lpips = self.cfg, LPIPS.load()
-        clips = self.clips.pick(np.arange(min(cfg.memory_starts, len(self.clips))))
+        cfg, clips, lpips = self.cfg, self._starts(), LPIPS.load()
         self.world["memory"] = measure_memory(self.simulator, self.dataset, clips, lpips, cfg.seed)
+
+    def _starts(self) -> Clips:
+        return self.clips.pick(np.arange(min(self.cfg.memory_starts, len(self.clips))))
 
     def _rewards(self) -> None:
         cfg = self.cfg

@@ -72,6 +72,12 @@ def summary(result: dict[str, Any], world: str) -> str:
             f"drift: {row['inside']:.3f} of frames inside the real range "
             f"(real frames: {row['inside_real']:.3f}) over {row['steps']} steps"
         )
+    if "rest" in found:
+        row = found["rest"]
+        lines.append(
+            f"at rest: LPIPS to the start {row['1']:.3f}, {row['4']:.3f} and {row['10']:.3f} after "
+            f"1, 4 and 10 s (another place {row['elsewhere']:.3f}, codec {row['codec']:.3f})"
+        )
     lines += _returned(found.get("memory", {}))
     if "rewards" in found:
         row = found["rewards"]

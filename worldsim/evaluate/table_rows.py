@@ -117,6 +117,7 @@ SAID = "{sentences/seen:%} / {sentences/unseen:%} / {sentences/key:%} %"
 TOLD = "{sentences/motion/seen/metres:2} m, {sentences/motion/seen/degrees:1}° / "
 TOLD += "{sentences/motion/unseen/metres:2} m, {sentences/motion/unseen/degrees:1}° "
 TOLD += "({sentences/motion/still/metres:2}, {sentences/motion/still/degrees:1})"
+REST = "{rest/1:3}, {rest/4:3}, {rest/10:3} ({rest/elsewhere:3}; {rest/codec:3})"
 LASTING = "{lasting/counted/during:%} / {lasting/counted/after:%} % "
 LASTING += "({lasting/plain/during:%} / {lasting/plain/after:%} %)"
 MOVED = "{reading/moved/seen:%} / {reading/moved/unseen:%} ({reading/moved/blind:%}) %"
@@ -187,6 +188,11 @@ ROWS = (
         "{drift/steps}-step dreams from {drift/starts} starts: frames in the real range (real "
         "frames)",
         ("{drift/inside:%} % ({drift/inside_real:%} %)",),
+    ),
+    Row(
+        "at rest, nobody acts: LPIPS to where it began after 1, 4 and 10 seconds (another place; "
+        "through the codec)",
+        (REST,),
     ),
     Row(
         "FVD (I3D, {fvd_i3d/videos} videos): dream / shuffled actions / repeat last frame / "

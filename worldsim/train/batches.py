@@ -7,8 +7,7 @@ killed one would have seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,92 +17,13 @@ from worldsim.grammar import lasting
 from worldsim.objective import Batch
 from worldsim.sequence import Example, Rows, Window, follow, pack, read, say, simulate
 from worldsim.text import TextTokenizer
+from worldsim.train.batch_config import BatchConfig, check
+from worldsim.train.lanes import CONTEXT, Lane, at_rest
 from worldsim.train.latents import Track
 from worldsim.train.places import Places
 from worldsim.train.talks import SHARES, Talks
 
-CONTEXT = 4  # real frames that a dream begins with
 MOST_PROSE = 96  # tokens of a sentence of plain text
-
-
-class Lane(NamedTuple):
-    """Recorded play that a dream follows: `frames` of a track from `first` on."""
-
-    track: Track
-    first: int
-    frames: int
-
-
-@dataclass
-class BatchConfig:
-    """What goes into a row.
-
-    Attributes:
-        rows: Rows of a batch.
-        window: F, frames in a row; also how far the model looks back in a rollout.
-        text_length: L, text tokens a row holds.
-        say_share: Share of windows steered by sentences instead of actions.
-        watch_share: Share of windows without any action (plain video).
-        labelled_share: Share of episodes whose actions and sentences are known; the others are only
-            watched, whatever the other shares are, and nothing is asked of them.
-        plain_share: Share of windows that are of those others; empty: as often as there are.
-        follow_share: Share of windows that begin with the sentence in force, as an instruction, and
-            end with it.
-        count_share: Share of these sentences that say for how many steps they hold.
-        prompt_share: Share of the other windows that begin with a sentence about the place.
-        action_drop: Share of single actions left out of the other windows.
-        level_mean: Mean of the logit-normal noise level; above 0 leans to the noisy end.
-        level_std: Its standard deviation.
-        pure_share: Share of frames that start from (almost) nothing but noise; dreamed ones do,
-            first ones do not.
-        history_level: Most noise on history; half of the frames have none but the base level.
-        base_level: The noise every history frame has, also in a rollout.
-        balance: How much likelier windows with rare actions are: a step counts for the frequency
-            of its action to the power of minus this; 0 makes every place equally likely.
-        shares: How often windows are of each world, by its name; where it is left out, as often
-            as the data has them.
-        imagine_share: Share of rows with captions and the frames that they are of.
-        talk_rows: Rows beside these that ask after short clips, see `talks.Talks`. Nothing is drawn
-            for them, so they cost a fifth of the others.
-        talk_length: Text tokens such a row holds.
-        talk_shares: How often such a clip is asked each kind of thing, on average: 2 is twice, 0.25
-            one clip in four; what is not named is not asked. Empty: as in `talks.SHARES`.
-        prose_share: Share of what stands in such rows that is plain text, see `prose`; up to 0.5.
-        dream_share: Share of rows whose history is dreamed, see `dreams.Dreams`.
-        dream_depth: Steps that a dream goes on.
-        dream_lanes: Dreams side by side, for rows to choose from.
-        dream_every: Updates after which dreams are dreamed anew.
-        dream_from: Step from which on there are such rows; dreams are worth nothing earlier.
-    """
-
-    rows: int = 16
-    window: int = 16
-    text_length: int = 88
-    say_share: float = 0.15
-    watch_share: float = 0.05
-    labelled_share: float = 1.0
-    plain_share: float | None = None
-    follow_share: float = 0.0
-    count_share: float = 0.25
-    prompt_share: float = 0.1
-    action_drop: float = 0.05
-    level_mean: float = 1.0
-    level_std: float = 1.4
-    pure_share: float = 0.25
-    history_level: float = 0.1
-    base_level: float = 0.02
-    balance: float = 0.0
-    shares: dict[str, float] = field(default_factory=dict)
-    imagine_share: float = 0.0
-    talk_rows: int = 0
-    talk_length: int = 384
-    talk_shares: dict[str, float] = field(default_factory=dict)
-    prose_share: float = 0.0
-    dream_share: float = 0.5
-    dream_depth: int = 24
-    dream_lanes: int = 24
-    dream_every: int = 12
-    dream_from: int = 500
 
 
 class Batches:
@@ -126,34 +46,23 @@ class Batches:
 
         `things` may be asked after in each world, by its name; `prose` is plain text to read.
         """
+        check(config)
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
-        self.tracks = [t for t in tracks if len(t.actions) >= config.window - 1]
-        if not self.tracks:
+        long = [t for t in tracks if len(t.actions) >= config.window - 1]
+        if not long:
             raise WorldsimError(
                 f"no episode has {config.window} frames: collect longer episodes "
                 "(max_steps=…) or lower batch.window"
             )
-        if config.dream_every < 1:
-            raise WorldsimError(f"batch.dream_every={config.dream_every}: use 1 or more updates")
-        if config.window > CONTEXT + config.dream_depth:
-            raise WorldsimError(
-                f"batch.dream_depth={config.dream_depth} is less than rows of "
-                f"batch.window={config.window} frames show: use {config.window - CONTEXT} or more"
-            )
-        if not 0 <= config.prose_share <= 0.5:
-            raise WorldsimError(f"batch.prose_share={config.prose_share}: use 0 to 0.5")
-        if not 0 <= (config.plain_share or 0) <= 1 or not 0 <= config.labelled_share <= 1:
-            raise WorldsimError(
-                f"batch.plain_share={config.plain_share}, batch.labelled_share="
-                f"{config.labelled_share}: use 0 to 1"
-            )
         self._prose = [tokenizer.encode(text)[:MOST_PROSE] for text in prose]
         # Which episodes are labelled does not depend on the share: a larger one adds to them.
-        luck = np.random.default_rng([seed, 1]).permutation(len(self.tracks))
-        limit = config.labelled_share * len(self.tracks)
-        known = [t for t, k in zip(self.tracks, luck, strict=True) if k < limit]
-        self._labelled = {track.start for track in known}
-        others = [track for track in self.tracks if track.start not in self._labelled]
+        luck = np.random.default_rng([seed, 1]).permutation(len(long))
+        limit = config.labelled_share * len(long)
+        self.tracks = [
+            replace(t, labelled=bool(k < limit)) for t, k in zip(long, luck, strict=True)
+        ]
+        known = [track for track in self.tracks if track.labelled]
+        others = [track for track in self.tracks if not track.labelled]
         share = 1 - config.labelled_share if config.plain_share is None else config.plain_share
         self._plain_share = (share if known else 1.0) if others else 0.0
         steps = config.window - 1
@@ -165,9 +74,8 @@ class Batches:
 
     def __call__(self, step: int) -> Batch:
         """Build the batch of a step."""
-        rng = np.random.default_rng([self.seed, step])
-        config = self.config
-        lanes = self.lanes(step) if step >= config.dream_from else []
+        rng, config = np.random.default_rng([self.seed, step]), self.config
+        lanes = [*self.lanes(step), *self.rests(step)] if step >= config.dream_from else []
         dreams = round(config.dream_share * config.rows) if lanes else 0
         chosen = [int(rng.integers(len(lanes))) for _ in range(dreams)]
         # Shallow dreams more often: there the real frames still line up.
@@ -214,13 +122,20 @@ class Batches:
         """Return the play that the dreams shown at a step follow; labelled play, of course."""
         config = self.config
         rng = np.random.default_rng([self.seed, self.generation(step), config.dream_depth])
-        lanes = []
+        lanes, whole = list[Lane](), CONTEXT + config.dream_depth
         places = [self._place(rng) for _ in range(config.dream_lanes)]
-        for track, first in (place for place in places if place[0].start in self._labelled):
+        for track, first in (place for place in places if place[0].labelled):
             frames = len(track.actions) + 1
-            first = min(first, max(0, frames - CONTEXT - config.dream_depth))
-            lanes.append(Lane(track, first, min(frames - first, CONTEXT + config.dream_depth)))
+            first = min(first, max(0, frames - whole))
+            lanes.append(Lane(track, first, min(frames - first, whole)))
         return lanes
+
+    def rests(self, step: int) -> list[Lane]:
+        """Return the places at rest that dreams shown at a step stay in, beside `lanes`."""
+        config, frames = self.config, CONTEXT + self.config.rest_depth
+        rng = np.random.default_rng([self.seed, self.generation(step), config.rest_depth, 1])
+        places = [self._place(rng) for _ in range(config.rest_lanes)]
+        return [at_rest(*at, frames, self.tokenizer) for at in places if at[0].labelled]
 
     def sample_latents(self, num: int) -> torch.Tensor:
         """Return the latents of `num` windows, ``(num, window, c, h, w)``."""
@@ -258,7 +173,7 @@ class Batches:
         window, room = self._window(track, first), config.text_length
         if kind < config.say_share + config.follow_share and rng.random() < config.count_share:
             window = replace(window, sentences=self._counted(track, first, rng))
-        if track.start not in self._labelled:
+        if not track.labelled:
             return simulate(window, self.tokenizer, room, [False] * len(window.actions))
         if kind < config.say_share:
             return say(window, self.tokenizer, room)
@@ -276,7 +191,7 @@ class Batches:
     ) -> list[Example]:
         """Fill a template at so many places, as far as what they show is known."""
         places = [self._place(rng) for _ in range(count)]
-        clips = (template(*at, rng) for at in places if at[0].start in self._labelled)
+        clips = (template(*at, rng) for at in places if at[0].labelled)
         return [clip for clip in clips if clip]
 
     def _counted(self, track: Track, first: int, rng: np.random.Generator) -> list[list[int]]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
@@ -21,7 +22,8 @@ from worldsim.objective import Batch
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import TextTokenizer
-from worldsim.train.batches import CONTEXT, Batches, Lane
+from worldsim.train.batches import Batches
+from worldsim.train.lanes import CONTEXT, Lane
 
 T = TypeVar("T")
 
@@ -73,13 +75,14 @@ class Dreams:
 
     @torch.no_grad()
     def renew(self, step: int) -> None:
-        """Follow recorded actions from a few real frames on; past an episode's end, none."""
+        """Follow actions from a few real frames on; past an episode's end, none."""
         batches, generation = self.batches, self.batches.generation(step)
-        lanes = batches.lanes(step)
-        luck = torch.Generator().manual_seed(generation)
-        memory = make_memory(self.network, self.tokenizer, self.rollout, batches, len(lanes))
-        frames = follow(memory, batches, lanes, luck)
-        self.frames = torch.stack([frame.half() for frame in frames][CONTEXT:], dim=1)
+        luck, dreamed = torch.Generator().manual_seed(generation), list[Tensor]()
+        for lanes in filter(None, (batches.lanes(step), batches.rests(step))):
+            memory = make_memory(self.network, self.tokenizer, self.rollout, batches, len(lanes))
+            frames = [frame.half() for frame in follow(memory, batches, lanes, luck)]
+            dreamed += torch.stack(frames[CONTEXT:], dim=1)
+        self.frames = pad_sequence(dreamed, batch_first=True)  # of no use past a lane's last frame
         self.generation = generation
 
 
@@ -102,23 +105,20 @@ def follow(
 
     Args:
         memory: As many lanes, whatever they remember.
-        batches: Has the play, and says how deep to dream.
-        lanes: Where to begin.
+        batches: Has the play.
+        lanes: Where to begin, and how far to go.
         luck: Of the noise.
 
     Yields:
         Frames ``(B, c, h, w)`` taken in, first those that really came, then those dreamed.
     """
     every, device = torch.arange(len(lanes), device=memory.device), memory.device
-    real = [
-        batches.latents[lane.track.start + lane.first :][:CONTEXT].astype(np.float32)
-        for lane in lanes
-    ]
+    real = [lane.track.frames(batches.latents, lane.first, CONTEXT) for lane in lanes]
     known = torch.from_numpy(np.stack(real)).to(device)
     levels = noise_levels(memory.config.num_steps, memory.config.shift)
     nothing = memory.tokenizer.reward_id(0.0)
     memory.forget(every)
-    for k in range(CONTEXT + batches.config.dream_depth):
+    for k in range(max(lane.frames for lane in lanes)):
         words = [_at(lane.track.actions, lane.first + k - 1, []) for lane in lanes]
         if k < CONTEXT:
             if k:

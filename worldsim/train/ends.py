@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from worldsim.checkpoint import Checkpoint
-from worldsim.train.batches import CONTEXT, Batches, Lane
+from worldsim.train.batches import Batches
 from worldsim.train.dreams import follow, make_memory
+from worldsim.train.lanes import CONTEXT, Lane
 
 SHRINKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # to choose from
 FOLDS = 4  # parts of what was seen, each left out once

@@ -37,6 +37,8 @@ class Track:
         pose: ``(frames, 3)``, or None.
         facts: JSON of what each frame shows, or None.
         depth: uint16 ``(frames, DEPTH_SIDE, DEPTH_SIDE)`` centimetres, or None.
+        labelled: Whether its actions and sentences are known; else it is only watched.
+        stride: From one frame to the next in the flat array; 0 where nothing ever moves.
     """
 
     start: int
@@ -51,6 +53,13 @@ class Track:
     pose: np.ndarray | None = None
     facts: list[str] | None = None
     depth: np.ndarray | None = None
+    labelled: bool = True
+    stride: int = 1
+
+    def frames(self, latents: np.ndarray, first: int, count: int) -> np.ndarray:
+        """Return so many frames from `first` on, float32 ``(count, c, h, w)``."""
+        at = self.start + self.stride * np.arange(first, first + count)
+        return latents[at].astype(np.float32)
 
     def lasts(self, at: int) -> int:
         """Return for how many steps from `at` on the sentence in force there holds."""
@@ -62,9 +71,8 @@ class Track:
     def window(self, latents: np.ndarray, first: int, steps: int) -> Window:
         """Cut `steps` steps beginning at frame `first`."""
         cut = slice(first, first + steps)
-        at = self.start + first
         return Window(
-            latents=latents[at : at + steps + 1].astype(np.float32),
+            latents=self.frames(latents, first, steps + 1),
             actions=self.actions[cut],
             sentences=self.sentences[cut],
             stretch=self.stretch[cut],

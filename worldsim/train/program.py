@@ -14,7 +14,8 @@ from worldsim.grammar import every_phrase
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
 from worldsim.text import TextTokenizer
-from worldsim.train.batches import BatchConfig, Batches
+from worldsim.train.batch_config import BatchConfig
+from worldsim.train.batches import Batches
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
 from worldsim.train.ends import describe, fit_ends
 from worldsim.train.latents import encode_dataset, read_tracks

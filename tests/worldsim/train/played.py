@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from worldsim.text import TextTokenizer
-from worldsim.train.batches import BatchConfig, Batches
+from worldsim.train.batch_config import BatchConfig
+from worldsim.train.batches import Batches
 from worldsim.train.latents import Track
 
 CONFIG = BatchConfig(rows=4, window=5, text_length=60)

@@ -6,7 +6,8 @@ import torch
 from tests.worldsim.train.played import CONFIG, make_batches, make_tokenizer, same, words
 from worldsim.errors import WorldsimError
 from worldsim.sequence import PADDING
-from worldsim.train.batches import CONTEXT, Batches
+from worldsim.train.batches import Batches
+from worldsim.train.lanes import CONTEXT
 
 
 @pytest.fixture(scope="module")

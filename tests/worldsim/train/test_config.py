@@ -16,7 +16,7 @@ from worldsim import program
 from worldsim.codec import make_codec
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
-from worldsim.train.batches import BatchConfig
+from worldsim.train.batch_config import BatchConfig
 from worldsim.train.codec_stage import CodecConfig
 from worldsim.train.program import ModelConfig, TrainConfig
 from worldsim.train.world_stage import WorldStageConfig

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,10 @@ import torch
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
-from worldsim.train.batches import CONTEXT, BatchConfig, Batches
+from worldsim.train.batch_config import BatchConfig
+from worldsim.train.batches import Batches
 from worldsim.train.dreams import Dreams
+from worldsim.train.lanes import CONTEXT
 from worldsim.train.latents import Track
 
 FRAMES = 16
@@ -99,3 +103,15 @@ def test_where_nothing_is_to_be_dreamed_nothing_is(checkpoint, batches):
     dreams, batch = make_dreams(checkpoint, batches), batches(0)
     plain = batch._replace(depth=torch.zeros_like(batch.depth))
     assert not dreams.stale(plain, 0) and dreams.into(plain) is plain
+
+
+def test_dreams_of_rest_are_as_deep_as_they_are_told_to_be(checkpoint, batches):
+    """They lie behind the others, which are shorter and what they would be alone."""
+    config = replace(CONFIG, rest_lanes=2, rest_depth=9)
+    more = Batches(batches.latents, batches.tracks, checkpoint.tokenizer, config, seed=0)
+    dreams, plain = make_dreams(checkpoint, more), make_dreams(checkpoint, batches)
+    dreams.renew(0)
+    plain.renew(0)
+    assert dreams.frames.shape[:2] == (5, 9) and plain.frames.shape[:2] == (3, 6)
+    assert torch.equal(dreams.frames[:3, :6], plain.frames)
+    assert dreams.frames[3:].flatten(2).std(dim=2).all() and not dreams.frames[:3, 6:].any()

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from tests.worldsim.tiny import make_checkpoint
 from tests.worldsim.train.runs import make_config, write_data
-from worldsim.train.batches import BatchConfig, Batches
+from worldsim.train.batch_config import BatchConfig
+from worldsim.train.batches import Batches
 from worldsim.train.ends import (
     SHRINKS,
     Seen,
