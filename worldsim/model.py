@@ -45,6 +45,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
         weigh_words: Whether each word learns how much of it a frame hears, see `hear`; without, all
             words weigh the same.
+        may_rest: Whether the painter says how much happens at all, see `Painter`.
     """
 
     surprise: Tensor
@@ -67,6 +68,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         stem_width: int = 0,
         split: bool = True,
         weigh_words: bool = False,
+        may_rest: bool = False,
     ):
         super().__init__()
         if width % 64 or latent_size % patch or stem_width % 8:
@@ -79,7 +81,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if painter_width:
             sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
             widths = [painter_width // 2**k for k in reversed(range(sizes))]
-            self.painter = Painter(self.canvas, plan_width, width, widths, match_width)
+            self.painter = Painter(self.canvas, plan_width, width, widths, match_width, may_rest)
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)

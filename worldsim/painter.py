@@ -33,12 +33,19 @@ class Painter(nn.Module):
         whole: Width of what it says about the whole frame.
         widths: Channels, from fine to coarse; each step halves the picture.
         match_width: Channels by which the last two pictures are compared; 0: they are not.
+        may_rest: Whether it says how much happens at all, see `_happening`.
     """
 
     fields: Tensor
 
     def __init__(
-        self, canvas: Canvas, plan: int, whole: int, widths: list[int], match_width: int = 0
+        self,
+        canvas: Canvas,
+        plan: int,
+        whole: int,
+        widths: list[int],
+        match_width: int = 0,
+        may_rest: bool = False,
     ):
         super().__init__()
         values, fine = canvas.values * canvas.fold**2, widths[0]
@@ -54,6 +61,8 @@ class Painter(nn.Module):
         side = canvas.side // self.fold
         self.match = Matching(values, side, match_width, fine) if match_width else None
         self.keep = nn.Conv2d(fine, 1, 3, padding=1) if match_width else None  # of that motion
+        self.rest = nn.Conv2d(fine, 1, 3, padding=1) if may_rest else None
+        self.rest_all = nn.Linear(whole, 1) if may_rest else None
         middle = (torch.arange(side) + 0.5) * 2 / side - 1
         powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
         fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
@@ -62,7 +71,7 @@ class Painter(nn.Module):
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
         self.mend = Residual(fine + 8)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
-        for layer in (self.flow, self.sweep, self.draw, self.keep):
+        for layer in (self.flow, self.sweep, self.draw, self.keep, self.rest, self.rest_all):
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
@@ -93,7 +102,7 @@ class Painter(nn.Module):
         flow = REACH * (self.flow(x) + self._sweep(whole))
         if self.keep is not None and matched is not None:
             flow = flow + self.fold * self.keep(x) * matched
-        return *advect(past[:, 0], flow), x
+        return *advect(past[:, 0], self._happening(x, whole) * flow), x
 
     def mended(
         self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, new: Tensor
@@ -108,7 +117,18 @@ class Painter(nn.Module):
         x = self.look_again(torch.cat([features, both], dim=1))
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
         coarse = smooth(drawn, max(1, drawn.shape[-1] // 8))
-        return drawn - coarse * (1 - new)
+        happening = F.interpolate(self._happening(features, whole), drawn.shape[-2:])
+        return (drawn - coarse * (1 - new)) * torch.maximum(happening, new)
+
+    def _happening(self, features: Tensor, whole: Tensor) -> Tensor:
+        """Return how much moves and is mended at each spot, ``(n, 1, y, x)``, 1 if untrained.
+
+        Where nothing happens that is to say nothing: many numbers that should each be 0 are each a
+        little off, and a dream adds them up; one number that says so for all of them is not.
+        """
+        if self.rest is None or self.rest_all is None:
+            return torch.ones_like(features[:, :1])
+        return 2 * (self.rest(features) + self.rest_all(whole)[:, :, None, None]).sigmoid()
 
     def _sweep(self, whole: Tensor) -> Tensor:
         """Return a smooth flow: polynomials of place, ``(n, whole)`` -> ``(n, 2, y, x)``.

@@ -10,9 +10,10 @@ NEW_ABOVE = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE[:, :, :16] = 1
 
 
-def make_painter(seed=0):
+def make_painter(seed=0, may_rest=True):
     torch.manual_seed(seed)
-    return Painter(Canvas(channels=192, size=4, cell=8), plan=5, whole=7, widths=[8, 16, 32])
+    canvas = Canvas(channels=192, size=4, cell=8)
+    return Painter(canvas, plan=5, whole=7, widths=[8, 16, 32], may_rest=may_rest)
 
 
 def past():
@@ -101,6 +102,46 @@ def test_only_what_is_new_gets_its_colours_by_mending():
     torch.testing.assert_close(added[:, :, 16:], torch.zeros(2, 3, 16, 32), rtol=0, atol=1e-5)
 
 
+def at_random(painter):
+    for parameter in painter.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return painter
+
+
+def test_where_nothing_happens_the_picture_stays_but_for_what_is_new():
+    """Whatever flow and mending would say of the left half."""
+    painter, given, whole = at_random(make_painter()), pictures(), torch.randn(2, 7)
+    left = torch.ones(2, 1, 16, 16)
+    left[..., 8:] = 0
+    painter._happening = lambda features, whole: 1 - left
+    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    torch.testing.assert_close(moved[..., :15], given[..., :15], rtol=0, atol=1e-4)
+    assert (moved[..., 18:] - given[..., 18:]).abs().max() > 0.01
+    added = painter.mended(moved, given, features, whole, NEW_ABOVE)
+    assert not added[:, :, 16:, :16].any()
+    assert added[:, :, :16, :16].any() and added[:, :, 16:, 16:].any()
+
+
+def test_what_happens_may_be_said_for_all_of_the_picture_at_once():
+    painter, whole = make_painter(), torch.zeros(2, 7)
+    whole[1, 3] = 1
+    features = torch.randn(2, 8, 16, 16)
+    assert (painter._happening(features, whole) == 1).all(), "untrained"
+    with torch.no_grad():
+        painter.rest_all.weight[0, 3] = -8
+    there, gone = painter._happening(features, whole)
+    assert (there == 1).all() and gone.max() < 0.001
+
+
+def test_one_that_may_rest_begins_as_one_that_may_not():
+    may, may_not = make_painter(), make_painter(may_rest=False)
+    own = at_random(may_not).state_dict()
+    may.load_state_dict(may.state_dict() | own)
+    given = past(), torch.randn(2, 5, 4, 4), torch.randn(2, 7)
+    for one, other in zip(may.move(*given), may_not.move(*given), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_mending_adds_detail_and_no_colour():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
     moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
@@ -125,9 +166,7 @@ def test_what_is_even_is_smooth_already():
 
 
 def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
-    painter = make_painter()
-    for parameter in painter.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
+    painter = at_random(make_painter())
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
 
     def paint(past, plan, whole):

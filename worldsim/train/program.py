@@ -40,6 +40,7 @@ class ModelConfig:
     stem_width: int = 32
     split: bool = True
     weigh_words: bool = True
+    may_rest: bool = True
 
 
 @dataclass
@@ -88,7 +89,7 @@ PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
-OPTIONAL = ("match_width", "stem_width", "weigh_words")
+OPTIONAL = ("match_width", "stem_width", "weigh_words", "may_rest")
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 

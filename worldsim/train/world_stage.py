@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
+from torch import nn
 from tqdm import tqdm
 
 from worldsim.checkpoint import Checkpoint
@@ -41,6 +42,8 @@ class WorldStageConfig:
         cooldown: Share of the steps, at the end, in which the rate falls linearly.
         weight_decay: Decoupled.
         clip: Largest norm of the gradient.
+        only: What the names of the parameters that learn begin with, such as ``[painter.rest]``;
+            empty: all learn.
         ema: Decay of the averaged weights, which are what ships.
         count_flops: Log how much is computed: ``tflops`` and, on GPUs whose peak is known, ``mfu``.
         compile: Compile the objective (slow to start; worth it on a GPU).
@@ -59,6 +62,7 @@ class WorldStageConfig:
     cooldown: float = 0.4
     weight_decay: float = 0.01
     clip: float = 1.0
+    only: list[str] = field(default_factory=list)
     ema: float = 0.99
     count_flops: bool = False
     compile: bool = False
@@ -82,9 +86,8 @@ class WorldStage:
         device: torch.device,
     ):
         """Prepare model, optimisers and averages, and load the run's state if there is one."""
-        self.checkpoint, self.batches, self.config, self.run_folder = (
-            checkpoint, batches, config, run,
-        )  # fmt: skip
+        self.checkpoint, self.batches = checkpoint, batches
+        self.config, self.run_folder = config, run
         precision = _precision(config.precision, device)
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
         # Convolutions train a tenth faster on pictures whose channels lie side by side.
@@ -92,6 +95,7 @@ class WorldStage:
         for parameter in self.network.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        _keep_still(self.network, config.only)
         whole = WorldObjective(
             self.network, objective, self._eye() if self.network.painter else None
         )
@@ -276,6 +280,15 @@ class WorldStage:
                 f"({' '.join(str(error).split())[:100]}): delete it to start over"
             ) from error
         self.run_folder.forget_after(self.step)
+
+
+def _keep_still(network: nn.Module, only: list[str]) -> None:
+    """Let nothing learn but what is named; of a layer below that, no gradient is computed."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not only or name.startswith(tuple(only)))
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        parts = ", ".join(name for name, _ in network.named_children())
+        raise WorldsimError(f"stage.only={only} names no parameters: use names such as {parts}")
 
 
 def _precision(wanted: str, device: torch.device) -> str:

@@ -36,6 +36,7 @@ def make_config(data: Path | str, out: Path | str, **stage: float) -> TrainConfi
     model.vocab_size = 384
     batch.rows, batch.window, batch.text_length, batch.say_share = 2, WINDOW, 48, 0.3
     batch.dream_from, batch.dream_every, batch.dream_lanes, batch.dream_depth = 1, 2, 2, 4
+    batch.rest_lanes, batch.rest_depth = 1, 5
     config.stage.steps, config.stage.warmup = STEPS, 2
     for name, value in stage.items():
         assert hasattr(config.stage, name), name

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+import torch
+
 from tests.worldsim.sliding import SPEC
 from tests.worldsim.train.runs import make_config, metrics, write_data
 from worldsim.checkpoint import Checkpoint
+from worldsim.errors import WorldsimError
 from worldsim.simulator import Simulator
 from worldsim.train.program import train
 
@@ -44,3 +48,23 @@ def test_a_network_without_painter_is_trained_and_dreams_in_several_passes(data,
     assert [line["step"] for line in logs] == [1, 2, 3] and "fake" not in logs[0]
     checkpoint = Checkpoint.load(tmp_path / "run" / "model")
     assert checkpoint.network.painter is None and checkpoint.rollout.num_steps == 2
+
+
+def test_nothing_learns_but_what_is_named(data, finished, tmp_path):
+    config = make_config(data, tmp_path / "run", steps=2, only=["painter.rest", "words."])
+    config.init_from = config.codec_from = str(finished / "model")
+    train(config)
+    before, after = (
+        Checkpoint.load(path / "model").network.state_dict()
+        for path in (finished, tmp_path / "run")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.rsplit(".", 1)[0] for name in changed - {"surprise"}} == {
+        "painter.rest", "painter.rest_all", "words",
+    }  # fmt: skip
+
+
+def test_a_run_in_which_nothing_would_learn_is_refused(data, tmp_path):
+    config = make_config(data, tmp_path / "run", steps=2, only=["brush"])
+    with pytest.raises(WorldsimError, match="only=.*brush.*names no parameters.*painter"):
+        train(config)

@@ -191,11 +191,11 @@ def test_a_run_can_begin_as_a_model_of_shorter_steps_but_not_learn_of_both(finis
 def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, tmp_path):
     plain = make_config(data, tmp_path / "plain", steps=1)
     plain.model.match_width = plain.model.stem_width = 0
-    plain.model.weigh_words = False
+    plain.model.weigh_words = plain.model.may_rest = False
     train(plain)
     path = tmp_path / "plain/model/transformer/config.json"
     sizes = json.loads(path.read_text())
-    del sizes["weigh_words"]  # as in a checkpoint from before there was such a part
+    del sizes["weigh_words"], sizes["may_rest"]  # as in a checkpoint from before there were any
     path.write_text(json.dumps(sizes))
     config = make_config(data, tmp_path / "more", steps=1, rate=0.0, weight_decay=0.0)
     config.init_from = config.codec_from = str(tmp_path / "plain" / "model")
@@ -207,7 +207,7 @@ def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, t
     assert {name.split(".")[0] for name in weights} == {"painter", "stem", "loudness"}
     assert mine.config.match_width == config.model.match_width > 0
     assert not mine.painter.keep.weight.any() and not mine.stem.out.weight.any()
-    assert not mine.loudness.weight.any()
+    assert not mine.loudness.weight.any() and not mine.painter.rest_all.weight.any()
 
 
 def test_a_mistake_in_time_does_not_cost_the_run_its_folder(data, finished, tmp_path):
