@@ -62,7 +62,9 @@ class Painter(nn.Module):
         self.match = Matching(values, side, match_width, fine) if match_width else None
         self.keep = nn.Conv2d(fine, 1, 3, padding=1) if match_width else None  # of that motion
         self.rest = nn.Conv2d(fine, 1, 3, padding=1) if may_rest else None
-        self.rest_all = nn.Linear(whole, 1) if may_rest else None
+        self.rest_all = nn.Sequential(
+            nn.Linear(whole, MOOD), nn.SiLU(), nn.Linear(MOOD, 1)
+        ) if may_rest else None  # fmt: skip
         middle = (torch.arange(side) + 0.5) * 2 / side - 1
         powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
         fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
@@ -71,7 +73,8 @@ class Painter(nn.Module):
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
         self.mend = Residual(fine + 8)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
-        for layer in (self.flow, self.sweep, self.draw, self.keep, self.rest, self.rest_all):
+        last = self.rest_all and self.rest_all[-1]
+        for layer in (self.flow, self.sweep, self.draw, self.keep, self.rest, last):
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
@@ -118,7 +121,7 @@ class Painter(nn.Module):
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
         coarse = smooth(drawn, max(1, drawn.shape[-1] // 8))
         happening = F.interpolate(self._happening(features, whole), drawn.shape[-2:])
-        return (drawn - coarse * (1 - new)) * torch.maximum(happening, new)
+        return (drawn - coarse * (1 - new)) * (happening * (1 - new) + new)
 
     def _happening(self, features: Tensor, whole: Tensor) -> Tensor:
         """Return how much moves and is mended at each spot, ``(n, 1, y, x)``, 1 if untrained.

@@ -207,7 +207,7 @@ def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, t
     assert {name.split(".")[0] for name in weights} == {"painter", "stem", "loudness"}
     assert mine.config.match_width == config.model.match_width > 0
     assert not mine.painter.keep.weight.any() and not mine.stem.out.weight.any()
-    assert not mine.loudness.weight.any() and not mine.painter.rest_all.weight.any()
+    assert not mine.loudness.weight.any() and not mine.painter.rest_all[2].weight.any()
 
 
 def test_a_mistake_in_time_does_not_cost_the_run_its_folder(data, finished, tmp_path):
