@@ -9,6 +9,7 @@ transformer, Transfusion (2408.11039); advection of pixels, Finn et al. 2016 (16
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -21,6 +22,7 @@ from worldsim.matching import Matching
 DEGREE = 3  # of the polynomials in `Painter._sweep`
 MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
+SURE = 4.0  # of an untrained painter, logits: that things go on; nearly all it can be
 EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
 
 
@@ -124,14 +126,15 @@ class Painter(nn.Module):
         return (drawn - coarse * (1 - new)) * (happening * (1 - new) + new)
 
     def _happening(self, features: Tensor, whole: Tensor) -> Tensor:
-        """Return how much moves and is mended at each spot, ``(n, 1, y, x)``, 1 if untrained.
+        """Return whether anything moves or is mended at each spot, ``(n, 1, y, x)``; untrained 1.
 
         Where nothing happens that is to say nothing: many numbers that should each be 0 are each a
         little off, and a dream adds them up; one number that says so for all of them is not.
         """
         if self.rest is None or self.rest_all is None:
             return torch.ones_like(features[:, :1])
-        return 2 * (self.rest(features) + self.rest_all(whole)[:, :, None, None]).sigmoid()
+        goes_on = self.rest(features) + self.rest_all(whole)[:, :, None, None]
+        return (goes_on + SURE).sigmoid() * (1 + math.exp(-SURE))
 
     def _sweep(self, whole: Tensor) -> Tensor:
         """Return a smooth flow: polynomials of place, ``(n, whole)`` -> ``(n, 2, y, x)``.
