@@ -46,7 +46,6 @@ class Batches:
 
         `things` may be asked after in each world, by its name; `prose` is plain text to read.
         """
-        check(config)
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
         long = [t for t in tracks if len(t.actions) >= config.window - 1]
         if not long:
@@ -54,6 +53,7 @@ class Batches:
                 f"no episode has {config.window} frames: collect longer episodes "
                 "(max_steps=…) or lower batch.window"
             )
+        check(config)
         self._prose = [tokenizer.encode(text)[:MOST_PROSE] for text in prose]
         # Which episodes are labelled does not depend on the share: a larger one adds to them.
         luck = np.random.default_rng([seed, 1]).permutation(len(long))
