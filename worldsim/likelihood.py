@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldsim.batch import Batch
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
-from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
+from worldsim.objective import ObjectiveConfig, WorldObjective
 from worldsim.sequence import Window, pack, simulate
 from worldsim.text import TextTokenizer
 

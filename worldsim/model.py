@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from worldsim.attention import Attend, frame_positions, rotary_angles, text_positions
 from worldsim.block import Block
 from worldsim.canvas import Canvas
-from worldsim.painter import Painter
+from worldsim.painter import Moved, Painter
 from worldsim.stem import Stem
 
 
@@ -135,7 +135,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         frame_time: Tensor,
         attend: Attend,
         num_history: int = 0,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Moved | None]:
         """Run the network once.
 
         Args:
@@ -153,8 +153,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
 
         Returns:
             Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
-            the pictures of the frames before, moved, ``(B, F - H, v, H, W)``; None where no
-            painter moves them.
+            how the frames before are moved, all ``(B, F - H, ...)``; None where no painter moves
+            them.
         """
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
@@ -176,7 +176,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         logits = self.text_out(self.text_norm(text)) if num_text else text
         if num_history == frames.shape[1]:
             nothing = frames[:, num_history:]
-            return logits, nothing, nothing
+            return logits, nothing, None
         image = self.image_norm(image[:, num_history * self.num_tokens :])
         frames, past, levels, about = (x[:, num_history:] for x in (frames, past, levels, about))
         if self.painter is None:
@@ -202,7 +202,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         past: Tensor,
         levels: Tensor,
         about: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Moved]:
         """Guess the clean frame and turn the guess into a velocity.
 
         The noisy frame and the frame before, moved, are two measurements of the clean one;
@@ -218,19 +218,19 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
         noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
-        moved, new, features = painter.move(pictures, plan, whole)
+        moved, features = painter.move(pictures, plan, whole)
         level = level.to(noisy.dtype).clamp(min=1e-3)
         prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
-        guess = variance / prior * self.canvas.read(moved) + seen * noisy
+        guess = variance / prior * self.canvas.read(moved.picture) + seen * noisy
         picture = self.canvas.draw(guess)
         follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3), keepdim=True) > 0
-        new = torch.where(follows, new, 1.0)  # of a first frame everything is
-        mended = picture + painter.mended(moved, picture, features, whole, new)
+        new = torch.where(follows, moved.new, 1.0)  # of a first frame everything is
+        mended = picture + painter.mended(moved.picture, picture, features, whole, new)
         correction = self.canvas.read(mended) - guess
         velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
-        return velocity.unflatten(0, (b, f)), moved.unflatten(0, (b, f))
+        return velocity.unflatten(0, (b, f)), Moved(*(x.unflatten(0, (b, f)) for x in moved))
 
     def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:
         """Add up words, so that a frame need not search the text for what leads to it.

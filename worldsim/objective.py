@@ -7,45 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
+from worldsim.batch import Batch, follows_left
 from worldsim.critic import Critic
 from worldsim.distances import apart, emphasis, off, style, tone
 from worldsim.model import WorldTransformer
+from worldsim.painter import Moved
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
 
 DREAMS_ALONE = ("fake", "critic", "style", "tone")  # terms of frames that follow dreamed ones
-
-
-class Batch(NamedTuple):
-    """Packed rows with their noise, all tensors; shapes as in `sequence.Rows`.
-
-    Noise and levels come with the batch, so that a step is a function of its number alone.
-    """
-
-    text_ids: Tensor
-    text_targets: Tensor
-    text_order: Tensor
-    text_time: Tensor
-    text_index: Tensor
-    text_doc: Tensor
-    text_branch: Tensor
-    latents: Tensor
-    frame_order: Tensor
-    frame_time: Tensor
-    frame_doc: Tensor
-    noise: Tensor  # (B, F, c, h, w) for the frames to be denoised
-    history_noise: Tensor  # (B, F, c, h, w)
-    levels: Tensor  # (B, F)
-    history_levels: Tensor  # (B, F)
-    seen: Tensor  # (B, F, c, h, w), frames as history shows them: as they were, or dreamed
-    depth: Tensor  # (B, F), how many steps into a dream history is at a frame; 0 is as it was
-    lane: Tensor  # (B, F), the dream it follows, see `train.dreams`
 
 
 @dataclass
@@ -61,6 +37,8 @@ class ObjectiveConfig:
             shows the blur to itself.
         motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
             the coarse ones a flow that is several pixels off still feels where to go.
+        hindsight_weight: Of how many pixels the flow is off from how things really moved, see
+            `train.hindsight`; 0: nobody looks.
         critic_weight: Of looking real to a critic that learns beside the model.
         style_weight: Of the distance in style, see `distances.style`; for frames that follow
             dreamed ones.
@@ -78,6 +56,7 @@ class ObjectiveConfig:
     change_weight: float = 0.0
     perceptual_weight: float = 1.0
     motion_weight: float = 0.3
+    hindsight_weight: float = 0.15
     critic_weight: float = 0.05
     style_weight: float = 0.05
     tone_weight: float = 1.0
@@ -144,13 +123,15 @@ class WorldObjective(nn.Module):
         logs = {"flow": error}
         if moved is not None:
             guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
-            follows = _wide(_follows(batch))
+            follows = _wide(follows_left(batch))
             before = _shift(batch.latents) * follows + batch.latents * (1 - follows)
-            logs |= self._look(batch.latents, before, guess.float(), moved.float())
+            logs |= self._look(batch.latents, before, guess.float(), moved.picture.float())
+            if batch.motion is not None:
+                logs["hindsight"] = self._apart(moved.flow, batch.motion)
         weight = (batch.frame_doc != PADDING) * (
-            config.first_weight + (1 - config.first_weight) * _follows(batch)
+            config.first_weight + (1 - config.first_weight) * follows_left(batch)
         )  # (B, F)
-        depth = F.pad(batch.depth[:, :-1], (1, 0)) * _follows(batch)  # of the frame before
+        depth = F.pad(batch.depth[:, :-1], (1, 0)) * follows_left(batch)  # of the frame before
         # These are for dreams of dreams alone: one step from real frames all looks real.
         dreamed, weight = (depth > 0).float(), weight * 0.5 ** (depth / config.trust)
         share = {name: dreamed if name in DREAMS_ALONE else weight for name in logs}
@@ -164,6 +145,7 @@ class WorldObjective(nn.Module):
             "text": 1.0, "talk": config.talk_weight,
             "flow": config.flow_weight, "pixel": config.pixel_weight,
             "perceptual": config.perceptual_weight, "motion": config.motion_weight,
+            "hindsight": config.hindsight_weight,
             "style": config.style_weight, "tone": config.tone_weight,
             "fake": config.critic_weight, "critic": 1.0,
         }  # fmt: skip
@@ -198,6 +180,13 @@ class WorldObjective(nn.Module):
             "motion": apart(moved.flatten(0, 1), canvas, canvas_weight).view(shape),
         }
 
+    def _apart(self, flow: Tensor, motion: Tensor) -> Tensor:
+        """Return by how many pixels flow ``(B, F, 2, y, x)`` is off where that is known, (B, F)."""
+        true, trust = motion.flatten(0, 1).split([2, 1], dim=1)
+        said = F.adaptive_avg_pool2d(flow.float().flatten(0, 1), true.shape[-2:])
+        off = (said - true * self.network.canvas.side).abs().sum(dim=1, keepdim=True)
+        return (off * trust).mean(dim=(1, 2, 3)).view(motion.shape[:2])
+
     def answers(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of what is to be said; n words count as much as root n.
 
@@ -220,8 +209,8 @@ class WorldObjective(nn.Module):
             batch.history_levels, batch.frame_time, attend, num_history=history.shape[1],
         )[0]  # fmt: skip
 
-    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and moved pictures."""
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Moved | None]:
+        """Return logits ``(B, L, vocab)`` and, ``(B, F, ...)``, velocities and what is moved."""
         history, past, said, attend = self._seen(batch)
         noisy = mix(batch.latents, batch.noise, batch.levels)
         return self.network(
@@ -239,7 +228,7 @@ class WorldObjective(nn.Module):
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, TeacherForcing]:
         """Return history, the frames before each, the words before each, and what sees what."""
-        follows, seen = _wide(_follows(batch)), batch.seen
+        follows, seen = _wide(follows_left(batch)), batch.seen
         history = mix(seen, batch.history_noise, batch.history_levels)
         before = _shift(seen) * follows
         past = torch.stack([before, _shift(before) * follows], dim=2)
@@ -265,13 +254,6 @@ def _wide(values: Tensor) -> Tensor:
 def _shift(frames: Tensor) -> Tensor:
     """Put the left neighbour in every frame's place, (B, F, c, h, w)."""
     return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
-
-
-def _follows(batch: Batch) -> Tensor:
-    """(B, F): whether a frame comes one step after its left neighbour in the same example."""
-    doc, time = batch.frame_doc, batch.frame_time
-    follows = (doc[:, 1:] == doc[:, :-1]) & (time[:, 1:] == time[:, :-1] + 1)
-    return F.pad(follows, (1, 0)).to(batch.latents.dtype)
 
 
 def _heard(batch: Batch) -> Tensor:

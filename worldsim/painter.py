@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,20 @@ MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on; nearly all it can be
 EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
+
+
+class Moved(NamedTuple):
+    """The last picture, pushed about.
+
+    Attributes:
+        picture: ``(n, v, H, W)``.
+        flow: ``(n, 2, y, x)``, where each spot was in the last picture, pixels right and down.
+        new: ``(n, 1, H, W)``, how new every spot is, see `advect`.
+    """
+
+    picture: Tensor
+    flow: Tensor
+    new: Tensor
 
 
 class Painter(nn.Module):
@@ -80,7 +95,7 @@ class Painter(nn.Module):
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
-    def move(self, past: Tensor, plan: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def move(self, past: Tensor, plan: Tensor, whole: Tensor) -> tuple[Moved, Tensor]:
         """Push the last picture about.
 
         Args:
@@ -90,7 +105,7 @@ class Painter(nn.Module):
             whole: ``(n, whole)``.
 
         Returns:
-            The picture moved, how new every spot is, see `advect`, and features for `mended`.
+            The picture moved, and features for `mended`.
         """
         mood, skips = self.mood(whole), []
         x, matched = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold)), None
@@ -107,7 +122,9 @@ class Painter(nn.Module):
         flow = REACH * (self.flow(x) + self._sweep(whole))
         if self.keep is not None and matched is not None:
             flow = flow + self.fold * self.keep(x) * matched
-        return *advect(past[:, 0], self._happening(x, whole) * flow), x
+        flow = self._happening(x, whole) * flow
+        picture, new = advect(past[:, 0], flow)
+        return Moved(picture, flow, new), x
 
     def mended(
         self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, new: Tensor

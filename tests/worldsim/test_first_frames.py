@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
+from worldsim.batch import Batch
 from worldsim.errors import WorldsimError
-from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
+from worldsim.objective import ObjectiveConfig, WorldObjective
 from worldsim.sequence import Window, pack, simulate
 from worldsim.simulator import Simulator
 

@@ -86,7 +86,7 @@ def test_descending_the_error_finds_the_shift():
 def test_an_untrained_painter_leaves_the_picture_as_it_was():
     painter, given = make_painter(), pictures()
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
-    moved, new, features = painter.move(past(), plan, whole)
+    (moved, _, new), features = painter.move(past(), plan, whole)
     assert not new.any()
     torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
     assert not painter.mended(moved, given, features, whole, NONE_NEW).any()
@@ -94,7 +94,7 @@ def test_an_untrained_painter_leaves_the_picture_as_it_was():
 
 def test_only_what_is_new_gets_its_colours_by_mending():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
-    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    (moved, _, _), features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     with torch.no_grad():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())
     added = painter.mended(moved, given, features, whole, NEW_ABOVE)
@@ -114,7 +114,7 @@ def test_where_nothing_happens_the_picture_stays_but_for_what_is_new():
     left = torch.ones(2, 1, 16, 16)
     left[..., 8:] = 0
     painter._happening = lambda features, whole: 1 - left
-    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    (moved, _, _), features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     torch.testing.assert_close(moved[..., :15], given[..., :15], rtol=0, atol=1e-4)
     assert (moved[..., 18:] - given[..., 18:]).abs().max() > 0.01
     added = painter.mended(moved, given, features, whole, NEW_ABOVE)
@@ -140,13 +140,14 @@ def test_one_that_may_rest_begins_as_one_that_may_not():
     own = at_random(may_not).state_dict()
     may.load_state_dict(may.state_dict() | own)
     given = past(), torch.randn(2, 5, 4, 4), torch.randn(2, 7)
-    for one, other in zip(may.move(*given), may_not.move(*given), strict=True):
+    may_moved, may_not_moved = may.move(*given)[0], may_not.move(*given)[0]
+    for one, other in zip(may_moved, may_not_moved, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def test_mending_adds_detail_and_no_colour():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
-    moved, _, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    (moved, _, _), features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     torch.nn.init.normal_(painter.draw.weight)
     added = painter.mended(moved, given, features, whole, NONE_NEW)
     assert smooth(added, 4).abs().mean() < 0.2 * added.abs().mean()
@@ -172,7 +173,7 @@ def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
 
     def paint(past, plan, whole):
-        moved, _, features = painter.move(past, plan, whole)
+        (moved, _, _), features = painter.move(past, plan, whole)
         return moved, painter.mended(moved, pictures(), features, whole, NONE_NEW)
 
     before = paint(past(), plan, whole)
@@ -205,6 +206,6 @@ def test_a_sweep_is_a_polynomial_of_the_place():
 def test_it_works_in_sixteen_bits():
     painter = make_painter().bfloat16()
     plan, whole = torch.randn(2, 5, 4, 4).bfloat16(), torch.randn(2, 7).bfloat16()
-    moved, new, features = painter.move(past().bfloat16(), plan, whole)
+    (moved, _, new), features = painter.move(past().bfloat16(), plan, whole)
     assert moved.dtype == torch.bfloat16
     assert painter.mended(moved, moved, features, whole, new).isfinite().all()

@@ -4,9 +4,10 @@ import torch
 
 from tests.worldsim.tiny import make_checkpoint, without_marks
 from worldsim.attention import PARTS, PARTS_SIDE
+from worldsim.batch import Batch
 from worldsim.codec import to_float
 from worldsim.errors import WorldsimError
-from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
+from worldsim.objective import ObjectiveConfig, WorldObjective
 from worldsim.pose_text import write_motion
 from worldsim.reader import Reader
 from worldsim.sequence import Measure, Talk, Window, pack, talk

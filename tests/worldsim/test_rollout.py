@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
-from worldsim.objective import Batch, ObjectiveConfig, WorldObjective
+from worldsim.batch import Batch
+from worldsim.objective import ObjectiveConfig, WorldObjective
 from worldsim.rollout import Rollout
 from worldsim.sequence import Window, pack, simulate
 

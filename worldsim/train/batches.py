@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from worldsim.batch import Batch, follows_left
 from worldsim.errors import WorldsimError
 from worldsim.grammar import lasting
-from worldsim.objective import Batch
 from worldsim.sequence import Example, Rows, Window, follow, pack, read, say, simulate
 from worldsim.text import TextTokenizer
 from worldsim.train.batch_config import BatchConfig, check
+from worldsim.train.hindsight import Hindsight
 from worldsim.train.lanes import CONTEXT, Lane, at_rest
 from worldsim.train.latents import Track
 from worldsim.train.places import Places
@@ -41,12 +42,15 @@ class Batches:
         seed: int,
         things: Mapping[str, Sequence[str]] | None = None,
         prose: Sequence[str] = (),
+        hindsight: Hindsight | None = None,
     ):
         """Keep references; refuse data whose episodes are all shorter than a window.
 
-        `things` may be asked after in each world, by its name; `prose` is plain text to read.
+        `things` may be asked after in each world, by its name; `prose` is plain text to read; with
+        `hindsight`, rows of play say how things moved.
         """
         self.latents, self.tokenizer, self.config, self.seed = latents, tokenizer, config, seed
+        self.hindsight = hindsight
         long = [t for t in tracks if len(t.actions) >= config.window - 1]
         if not long:
             raise WorldsimError(
@@ -95,7 +99,11 @@ class Batches:
             for values in (chosen, firsts)
         )
         depth = np.where(follows, begun + rows.frame_time + 1 - CONTEXT, 0).clip(min=0)
-        return self.with_noise(rows, rng, depth, lane)
+        batch = self.with_noise(rows, rng, depth, lane)
+        if not self.hindsight:
+            return batch
+        motion = self.hindsight(rows.latents, follows_left(batch).numpy() > 0)
+        return batch._replace(motion=torch.from_numpy(motion))
 
     def talk(self, step: int) -> Batch | None:
         """Build the rows of a step in which frames are only looked at, and asked about."""

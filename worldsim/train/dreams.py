@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from worldsim.batch import Batch
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
-from worldsim.objective import Batch
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import TextTokenizer

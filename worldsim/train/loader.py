@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
-from worldsim.objective import Batch
+from worldsim.batch import Batch
 from worldsim.train.batches import Batches
 
 Both = tuple[Batch, Batch | None]
@@ -45,4 +45,4 @@ def make(batches: Batches, step: int, pin: bool = False) -> Both:
 
 
 def _pinned(batch: Batch) -> Batch:
-    return Batch(*(x.pin_memory() for x in batch))
+    return batch.pinned()

@@ -18,6 +18,7 @@ from worldsim.train.batch_config import BatchConfig
 from worldsim.train.batches import Batches
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
 from worldsim.train.ends import describe, fit_ends
+from worldsim.train.hindsight import Hindsight
 from worldsim.train.latents import encode_dataset, read_tracks
 from worldsim.train.prose import keep_prose
 from worldsim.train.run import RunFolder
@@ -112,7 +113,11 @@ def train(config: TrainConfig) -> None:
     things = {name: spec.things for name, spec in dataset.worlds.items()}
     texts = keep_prose(run.path) if config.batch.prose_share else []
     prose = [sentence for package in texts for sentence in package.sentences]
-    batches = Batches(latents, tracks, tokenizer, config.batch, config.seed, things, prose)
+    looks_back = config.objective.hindsight_weight > 0 and config.model.painter_width > 0
+    hindsight = Hindsight(load_codec(run.path / "codec")) if looks_back else None
+    batches = Batches(
+        latents, tracks, tokenizer, config.batch, config.seed, things, prose, hindsight
+    )
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
     if not config.init_from or config.stage.steps:

@@ -12,11 +12,12 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 from tqdm import tqdm
 
+from worldsim.batch import Batch
 from worldsim.checkpoint import Checkpoint
 from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
-from worldsim.objective import Batch, Eye, ObjectiveConfig, WorldObjective
+from worldsim.objective import Eye, ObjectiveConfig, WorldObjective
 from worldsim.precision import multiplies_bf16
 from worldsim.train.batches import Batches
 from worldsim.train.dreams import Dreams
@@ -175,7 +176,8 @@ class WorldStage:
 
     def flops(self, batch: Batch, asked: Batch | None = None) -> float:
         """Count the operations of an update; nothing is learnt from it."""
-        batch, asked = self._on_device(batch), asked and self._on_device(asked)
+        device = self.accelerator.device
+        batch, asked = batch.to(device), asked and asked.to(device)
         with self.accelerator.autocast():
             flops = count_flops(lambda: self.objective(batch, asked)[0])
         for optimizer in self.optimizers:
@@ -185,12 +187,12 @@ class WorldStage:
     def update(self, batch: Batch, asked: Batch | None = None) -> dict[str, float]:
         """Take one step; a loss or gradient that is not finite stops the run."""
         rate = self.rate_at(self.step)
-        batch = self._on_device(batch)
+        batch = batch.to(self.accelerator.device)
         if self.dreams.stale(batch, self.step):
             self._with_average(lambda: self.dreams.renew(self.step))
         batch = self.dreams.into(batch)
         with self.accelerator.autocast():
-            loss, logs = self.forward(batch, asked and self._on_device(asked))
+            loss, logs = self.forward(batch, asked and asked.to(self.accelerator.device))
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if not torch.isfinite(loss + norm):
@@ -238,9 +240,6 @@ class WorldStage:
         """Draw a sheet of real above dreamed frames from the averaged weights."""
         path = self.run_folder.path / "samples" / f"step-{self.step:06d}.png"
         self._with_average(lambda: draw_sheet(self.checkpoint, data, path))
-
-    def _on_device(self, batch: Batch) -> Batch:
-        return Batch(*(x.to(self.accelerator.device, non_blocking=True) for x in batch))
 
     def _eye(self) -> Eye:
         """Look at latents through the codec; no part of it learns here."""

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.worldsim.train.played import make_batches, make_tokenizer
+from worldsim.train.batches import Batches
+from worldsim.train.hindsight import GRID, Hindsight
+
+SHIFT = 3  # pixels
+
+
+class Plain:
+    """A codec whose latents are the pictures."""
+
+    def sketch(self, latents):
+        return latents.expand(-1, 3, -1, -1) if latents.shape[1] == 1 else latents[:, :3]
+
+
+def picture(seed=0, side=64):
+    rough = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return F.interpolate(rough, (side, side), mode="bicubic").clamp(-1, 1).numpy()[0]
+
+
+def look(frames, follows):
+    return Hindsight(Plain())(np.stack(frames)[None].astype(np.float32), np.array([follows]))[0]
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_what_went_right_or_down_was_further_left_or_up(axis):
+    here = picture()
+    seen = look([here, np.roll(here, SHIFT, axis)], [False, True])
+    middle = seen[1, :, 4:-4, 4:-4]
+    along, across = (middle[0], middle[1]) if axis == -1 else (middle[1], middle[0])
+    np.testing.assert_allclose(along, -SHIFT / 64, atol=0.3 / 64)
+    np.testing.assert_allclose(across, 0, atol=0.3 / 64)
+    assert middle[2].min() > 0.6, "and it is sure"
+
+
+def test_of_what_follows_nothing_nothing_is_known():
+    seen = look([picture(0), picture(1), picture(1)], [False, False, True])
+    assert seen.shape == (3, 3, GRID, GRID) and not seen[:2].any()
+    assert not look([picture(0), picture(1)], [False, False]).any()
+
+
+def test_what_stays_is_still_and_sure():
+    seen = look([picture(), picture()], [False, True])
+    assert np.abs(seen[1, :2]).max() < 1e-3 and seen[1, 2].min() > 0.99
+
+
+def test_what_is_found_nowhere_is_not_trusted():
+    assert look([picture(0), picture(5)], [False, True])[1, 2].mean() < 0.5
+
+
+@pytest.mark.parametrize("side", [16, 32, 128])
+def test_pictures_of_other_sizes_are_looked_at_too(side):
+    here = picture(side=side)
+    assert np.isfinite(look([here, here], [False, True])).all()
+
+
+def test_rows_of_play_say_how_things_moved_and_talk_does_not():
+    tokenizer = make_tokenizer()
+    plain = make_batches(tokenizer, talk_rows=0)
+    latents = np.zeros((len(plain.latents), 1, 32, 32), np.float16)
+    for k in range(len(latents)):
+        latents[k] = np.roll(picture(side=32)[:1], k, -1)
+    batches = Batches(
+        latents, plain.tracks, tokenizer, plain.config, 0, hindsight=Hindsight(Plain())
+    )
+    motion = batches(0).motion
+    assert motion is not None and motion.shape == (4, 5, 3, GRID, GRID)
+    assert not motion[:, 0].any(), "what a window begins with came from somewhere unknown"
+    assert motion[:, 1:, 0, 4:-4, 4:-4].mean() == pytest.approx(-1 / 32, abs=0.01)
+    assert plain(0).motion is None

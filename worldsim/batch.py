@@ -1,0 +1,51 @@
+"""A batch: rows of text and frames with all that training needs to know of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Packed rows with their noise, all tensors; shapes as in `sequence.Rows`.
+
+    Noise and levels come with the batch, so that a step is a function of its number alone.
+    """
+
+    text_ids: Tensor
+    text_targets: Tensor
+    text_order: Tensor
+    text_time: Tensor
+    text_index: Tensor
+    text_doc: Tensor
+    text_branch: Tensor
+    latents: Tensor
+    frame_order: Tensor
+    frame_time: Tensor
+    frame_doc: Tensor
+    noise: Tensor  # (B, F, c, h, w) for the frames to be denoised
+    history_noise: Tensor  # (B, F, c, h, w)
+    levels: Tensor  # (B, F)
+    history_levels: Tensor  # (B, F)
+    seen: Tensor  # (B, F, c, h, w), frames as history shows them: as they were, or dreamed
+    depth: Tensor  # (B, F), how many steps into a dream history is at a frame; 0 is as it was
+    lane: Tensor  # (B, F), the dream it follows, see `train.dreams`
+    motion: Tensor | None = None  # (B, F, 3, y, x), see `train.hindsight`
+
+    def to(self, device: torch.device) -> Batch:
+        """Return it there."""
+        return Batch._make(x if x is None else x.to(device, non_blocking=True) for x in self)
+
+    def pinned(self) -> Batch:
+        """Return it in memory that can be copied to a GPU while that works."""
+        return Batch._make(x if x is None else x.pin_memory() for x in self)
+
+
+def follows_left(batch: Batch) -> Tensor:
+    """(B, F): whether a frame comes one step after its left neighbour in the same example."""
+    doc, time = batch.frame_doc, batch.frame_time
+    follows = (doc[:, 1:] == doc[:, :-1]) & (time[:, 1:] == time[:, :-1] + 1)
+    return F.pad(follows, (1, 0)).to(batch.latents.dtype)

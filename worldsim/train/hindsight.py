@@ -1,0 +1,82 @@
+"""How things moved from one recorded picture to the next, found by looking at both.
+
+A painter that learns from pictures alone moves things too little: where it is not sure by how
+much, the blur in between costs least. Who has seen what came knows by how much, and says so.
+Nothing here knows of cameras, of depth or of actions. Source: dense inverse search, Kroeger et al.
+2016 (1603.03590), as OpenCV has it; learning motion from another's flow, Liu et al. 2019
+(SelFlow, 1904.09117).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from worldsim.codec import to_uint8
+from worldsim.painter import advect
+
+GRID = 16  # places along each side of a picture
+DOUBT = 0.05  # error of a moved picture in [-1, 1] at which its motion counts a third
+
+
+class Draws(Protocol):
+    """A codec, as far as it is needed here."""
+
+    def sketch(self, latents: Tensor) -> Tensor:
+        """Latents ``(n, c, h, w)`` to pictures ``(n, 3, H, W)`` in [-1, 1]."""
+        ...
+
+
+class Hindsight:
+    """Safe to be asked by several threads.
+
+    Args:
+        codec: Draws recorded latents; on the CPU.
+    """
+
+    def __init__(self, codec: Draws):
+        self.codec = codec
+
+    @torch.no_grad()
+    def __call__(self, latents: np.ndarray, follows: np.ndarray) -> np.ndarray:
+        """Look back from every frame to the one before it.
+
+        Args:
+            latents: ``(B, F, c, h, w)`` of recorded frames.
+            follows: ``(B, F)``, whether a frame comes one step after its left neighbour.
+
+        Returns:
+            float32 ``(B, F, 3, GRID, GRID)``: where what is seen at a place was before, right
+            and down, in widths of a picture, and how far that is to be trusted, 0 to 1; all 0 where
+            no frame is before.
+        """
+        import cv2
+
+        found = np.zeros((*follows.shape, 3, GRID, GRID), np.float32)
+        rows, at = np.nonzero(follows)
+        if not len(rows):
+            return found
+        now, before = (
+            self.codec.sketch(torch.from_numpy(latents[rows, k]).float()) for k in (at, at - 1)
+        )
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        search.setFinestScale(0)
+        pairs = zip(_gray(now), _gray(before), strict=True)
+        none = np.zeros((*now.shape[-2:], 2), np.float32)
+        flows = np.stack([search.calc(a, b, none.copy()) for a, b in pairs])
+        flow = torch.from_numpy(flows).float().movedim(-1, 1)  # (n, 2, H, W) pixels
+        wrong = (advect(before, flow)[0] - now).abs().mean(dim=1, keepdim=True)
+        trust = torch.exp(-F.adaptive_avg_pool2d(wrong, GRID) / DOUBT)
+        coarse = F.adaptive_avg_pool2d(flow, GRID) / flow.shape[-1]
+        found[rows, at] = torch.cat([coarse, trust], dim=1).numpy()
+        return found
+
+
+def _gray(pictures: Tensor) -> np.ndarray:
+    """(n, 3, H, W) in [-1, 1] -> uint8 (n, H, W)."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    return (to_uint8(pictures).numpy() @ weights).round().astype(np.uint8)
