@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STILL = 0.005  # mean change of pictures in [-1, 1] that is none
+CREEP = 0.1  # pixels a step that are no motion
 
 
 def off(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
@@ -33,6 +34,29 @@ def emphasis(now: Tensor, before: Tensor, more: float) -> Tensor:
     """
     change = (now - before).abs().mean(dim=1, keepdim=True)
     return 1 + more * change / change.mean(dim=(2, 3), keepdim=True).clamp(min=STILL)
+
+
+def astray(flow: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+    """Compare flow with how things really moved, see `train.hindsight`.
+
+    Args:
+        flow: ``(B, F, 2, y, x)`` in pixels right and down.
+        motion: ``(B, F, 3, y, x)``, the true flow and how far it is to be trusted.
+
+    Returns:
+        ``(B, F)`` by how many pixels it is off, and ``(B, F)`` how much the whole row falls short
+        of the true way or goes beyond it, as a share of it, squared. Who is not sure how far is off
+        least if it goes too little; a dream that does so at each step soon stands still.
+    """
+    true, trust = motion.split([2, 1], dim=2)
+    off = ((flow - true).abs().sum(dim=2, keepdim=True) * trust).mean(dim=(2, 3, 4))
+    far = (true.square() * trust).sum(dim=2).mean(dim=(2, 3)).sqrt()  # (B, F)
+    along = (flow * true * trust).sum(dim=2).mean(dim=(2, 3)) / far.clamp(min=CREEP)
+    moving = far > CREEP
+    whole = (far * moving).sum(dim=1, keepdim=True)
+    share = (along * moving).sum(dim=1, keepdim=True) / whole.clamp(min=CREEP)
+    short = torch.where(whole > 0, (1 - share).square(), 0.0)
+    return off, short.expand_as(off)
 
 
 def style(one: list[Tensor], other: list[Tensor]) -> Tensor:

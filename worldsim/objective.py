@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from worldsim.attention import TeacherForcing
 from worldsim.batch import Batch, follows_left
 from worldsim.critic import Critic
-from worldsim.distances import apart, emphasis, off, style, tone
+from worldsim.distances import apart, astray, emphasis, off, style, tone
 from worldsim.model import WorldTransformer
 from worldsim.painter import Moved
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
@@ -38,7 +38,8 @@ class ObjectiveConfig:
         motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
             the coarse ones a flow that is several pixels off still feels where to go.
         hindsight_weight: Of how many pixels the flow is off from how things really moved, see
-            `train.hindsight`; 0: nobody looks.
+            `distances.astray`; 0: nobody looks.
+        pace_weight: Of how much less or more than really was all moves that way, see there.
         critic_weight: Of looking real to a critic that learns beside the model.
         style_weight: Of the distance in style, see `distances.style`; for frames that follow
             dreamed ones.
@@ -57,6 +58,7 @@ class ObjectiveConfig:
     perceptual_weight: float = 1.0
     motion_weight: float = 0.3
     hindsight_weight: float = 0.15
+    pace_weight: float = 0.3
     critic_weight: float = 0.05
     style_weight: float = 0.05
     tone_weight: float = 1.0
@@ -127,14 +129,16 @@ class WorldObjective(nn.Module):
             before = _shift(batch.latents) * follows + batch.latents * (1 - follows)
             logs |= self._look(batch.latents, before, guess.float(), moved.picture.float())
             if batch.motion is not None:
-                logs["hindsight"] = self._apart(moved.flow, batch.motion)
+                logs["hindsight"], logs["pace"] = self._astray(moved.flow, batch.motion)
         weight = (batch.frame_doc != PADDING) * (
             config.first_weight + (1 - config.first_weight) * follows_left(batch)
         )  # (B, F)
         depth = F.pad(batch.depth[:, :-1], (1, 0)) * follows_left(batch)  # of the frame before
         # These are for dreams of dreams alone: one step from real frames all looks real.
-        dreamed, weight = (depth > 0).float(), weight * 0.5 ** (depth / config.trust)
-        share = {name: dreamed if name in DREAMS_ALONE else weight for name in logs}
+        dreamed, agreed = (depth > 0).float(), weight * 0.5 ** (depth / config.trust)
+        share = {name: dreamed if name in DREAMS_ALONE else agreed for name in logs}
+        # What is done moves a dream as it moved what was recorded.
+        share["hindsight"] = share["pace"] = weight
         logs = {"text": text} | {
             name: (value * share[name]).sum() / share[name].sum().clamp(min=1)
             for name, value in logs.items()
@@ -145,7 +149,7 @@ class WorldObjective(nn.Module):
             "text": 1.0, "talk": config.talk_weight,
             "flow": config.flow_weight, "pixel": config.pixel_weight,
             "perceptual": config.perceptual_weight, "motion": config.motion_weight,
-            "hindsight": config.hindsight_weight,
+            "hindsight": config.hindsight_weight, "pace": config.pace_weight,
             "style": config.style_weight, "tone": config.tone_weight,
             "fake": config.critic_weight, "critic": 1.0,
         }  # fmt: skip
@@ -180,12 +184,12 @@ class WorldObjective(nn.Module):
             "motion": apart(moved.flatten(0, 1), canvas, canvas_weight).view(shape),
         }
 
-    def _apart(self, flow: Tensor, motion: Tensor) -> Tensor:
-        """Return by how many pixels flow ``(B, F, 2, y, x)`` is off where that is known, (B, F)."""
-        true, trust = motion.flatten(0, 1).split([2, 1], dim=1)
-        said = F.adaptive_avg_pool2d(flow.float().flatten(0, 1), true.shape[-2:])
-        off = (said - true * self.network.canvas.side).abs().sum(dim=1, keepdim=True)
-        return (off * trust).mean(dim=(1, 2, 3)).view(motion.shape[:2])
+    def _astray(self, flow: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare a flow of any size with motion in widths of a picture."""
+        (rows, columns), shape = motion.shape[-2:], flow.shape[:2]
+        said = F.adaptive_avg_pool2d(flow.float().flatten(0, 1), (rows, columns))
+        pixels = motion.new_tensor([self.network.canvas.side] * 2 + [1])
+        return astray(said.unflatten(0, shape), motion * pixels[:, None, None])
 
     def answers(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of what is to be said; n words count as much as root n.

@@ -48,7 +48,14 @@ def test_hindsight_says_how_many_pixels_the_flow_is_off(checkpoint):
 def test_the_flow_goes_where_hindsight_says(checkpoint):
     torch.manual_seed(0)
     network = WorldTransformer(**checkpoint.network.config)
-    weights = {"flow": 0.0, "pixel": 0.0, "perceptual": 0.0, "motion": 0.0, "hindsight": 1.0}
+    weights = {
+        "flow": 0.0,
+        "pixel": 0.0,
+        "perceptual": 0.0,
+        "motion": 0.0,
+        "pace": 0.0,
+        "hindsight": 1.0,
+    }
     off = {f"{name}_weight": weight for name, weight in weights.items()}
     objective = make_objective(checkpoint, network, **off)
     batch = with_motion(objective, make_batch(checkpoint), pixels=2.0)
@@ -60,3 +67,18 @@ def test_the_flow_goes_where_hindsight_says(checkpoint):
         optimizer.step()
         found.append(float(logs["hindsight"]))
     assert found[0] > 3.5 and found[-1] < 1.0
+
+
+def test_hindsight_counts_as_much_deep_in_a_dream(checkpoint):
+    objective = make_objective(checkpoint, trust=1.0)
+    batch = with_motion(objective, make_batch(checkpoint), pixels=1.0)
+    motion = batch.motion.clone()
+    motion[:, 2, 2] = 0.0  # of this frame alone nothing is known
+    depth = torch.zeros_like(batch.depth)
+    depth[:, 2:4] = 9
+    shallow, deep = (
+        objective(batch._replace(motion=motion, depth=d))[1]["hindsight"]
+        for d in (torch.zeros_like(depth), depth)
+    )
+    torch.testing.assert_close(shallow, deep)
+    assert 0 < deep < 2
