@@ -56,6 +56,7 @@ VERBS = {
         "worldsim.evaluate.compare", "CompareConfig", "compare", "plot a sweep of trainings", "runs"
     ),
     "probe": Verb("worldsim.evaluate.probe", "ProbeConfig", "probe", "read depth off the features"),
+    "blend": Verb("worldsim.blend", "BlendConfig", "blend", "the mean of several checkpoints"),
     "bench": Verb("worldsim.bench", "BenchConfig", "bench", "measure how fast it is"),
     "ask": Verb("worldsim.ask", "AskConfig", "ask", "ask about a picture", "image"),
     "infer": Verb(
