@@ -51,7 +51,6 @@ def distil(cfg: DistilConfig) -> None:
     about = About(
         cfg.task, list(task.keys), cfg.stack, int(moments.frames.shape[1]), "dream",
         steps=pays.size * cfg.horizon, model=seen.model, repeat=cfg.repeat * dataset.spec.skip,
-        mirror=turned,
     ).knowing(dataset, *others)  # fmt: skip
     policy = make_policy(about).to(cfg.device)
     if cfg.init_from:

@@ -47,9 +47,6 @@ class About:
         seconds: It took to learn, measuring left out.
         repeat: Steps of the simulator for which it holds an action; it sees no frames in between.
         data: Of each dataset among these real frames, by a digest of its first episode, how many.
-        mirror: Number of each action with left and right exchanged, where the two are alike in the
-            task: it then looks at every picture as in a mirror, too, and does what both say. Empty:
-            it does not.
     """
 
     task: str
@@ -63,7 +60,6 @@ class About:
     seconds: float = 0.0
     repeat: int = 1
     data: dict[str, int] = field(default_factory=dict)
-    mirror: list[int] = field(default_factory=list)
 
     def knowing(self, *datasets: Dataset) -> About:
         """Return what an agent is whose dream knows recorded play; twice named counts once."""
@@ -160,16 +156,11 @@ class PolicyAgent:
         self._seen.append(observation)
         stacked = np.concatenate([*black, *self._seen], axis=2)[:, :, -3 * self.about.stack :]
         pixels = torch.from_numpy(stacked.transpose(2, 0, 1)[None].copy())  # (1, 3 K, H, W)
-        weights = self._chances(pixels)
-        if self.about.mirror:
-            weights = (weights + self._chances(pixels.flip(-1))[self.about.mirror]) / 2
+        chances: Any = self.policy.get_distribution(pixels.to(self.policy.device)).distribution
+        weights = chances.probs[0].double().cpu().numpy()
         if self.greedy:
             return self.actions[int(weights.argmax())]
         return self.actions[int(self._random.choice(len(weights), p=weights / weights.sum()))]
-
-    def _chances(self, pixels: torch.Tensor) -> np.ndarray:
-        chances: Any = self.policy.get_distribution(pixels.to(self.policy.device)).distribution
-        return chances.probs[0].double().cpu().numpy()
 
 
 def save_policy(folder: Path, policy: ActorCriticPolicy, about: About) -> None:
@@ -193,11 +184,6 @@ def read_about(folder: Path) -> About:
 def load_policy(folder: Path) -> tuple[About, ActorCriticPolicy]:
     """Read what `save_policy` wrote."""
     about = read_about(folder)
-    if about.mirror and sorted(about.mirror) != list(range(len(about.keys))):
-        raise WorldsimError(
-            f"{folder / ABOUT} is damaged: mirror={about.mirror} is no order of its "
-            f"{len(about.keys)} actions; copy it again, or leave mirror out"
-        )
     policy = make_policy(about)
     try:
         load_model(policy, folder / WEIGHTS)

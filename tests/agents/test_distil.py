@@ -87,7 +87,6 @@ def test_what_pays_in_the_dream_is_done_in_the_world(data, tmp_path, capsys):
 def test_where_sides_are_not_alike_a_mirror_says_that_both_are_right(data, tmp_path):
     distil(config(data, tmp_path, mirror=True))
     agent = PolicyAgent.load(tmp_path / "agent", SPEC)
-    assert agent.about.mirror == [0, 2, 1], "it looks into one when it acts, too"
     assert 3 < summarize(play(Colours("heldout"), agent, range(100, 106)))["mean"] < 9
 
 

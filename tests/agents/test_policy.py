@@ -104,24 +104,3 @@ def test_a_damaged_or_missing_agent_is_named(agent, tmp_path):
     (tmp_path / ABOUT).write_text(json.dumps(about))
     with pytest.raises(WorldsimError):
         PolicyAgent.load(tmp_path, SPEC)
-
-
-def test_who_looks_into_a_mirror_knows_no_left_from_right(agent):
-    """Shown a picture the other way round it does the other thing, however one-sided it learnt."""
-    about = replace(TOY, mirror=[0, 2, 1])
-    looks = PolicyAgent(agent.policy, about, ACTIONS, greedy=True)
-    alone = PolicyAgent(agent.policy, TOY, ACTIONS, greedy=True)
-    seen = frames(30)
-    turned = [ACTIONS[about.mirror[ACTIONS.index(a)]] for a in drive(looks, seen)]
-    assert drive(looks, seen[:, :, ::-1].copy()) == turned
-    assert drive(alone, seen[:, :, ::-1].copy()) != [
-        ACTIONS[about.mirror[ACTIONS.index(a)]] for a in drive(alone, seen)
-    ], "else this says nothing"
-
-
-def test_a_mirror_that_is_no_order_of_its_actions_is_refused(agent, tmp_path):
-    agent.save(tmp_path)
-    found = json.loads((tmp_path / ABOUT).read_text())
-    (tmp_path / ABOUT).write_text(json.dumps(found | {"mirror": [0, 2, 2]}))
-    with pytest.raises(WorldsimError, match=r"mirror=\[0, 2, 2\] is no order of its 3 actions"):
-        PolicyAgent.load(tmp_path, SPEC)
