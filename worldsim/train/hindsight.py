@@ -20,6 +20,7 @@ from worldsim.codec import to_uint8
 from worldsim.painter import advect
 
 GRID = 16  # places along each side of a picture
+SIDE = 64  # pixels of the pictures that are compared, if they are not smaller: 2 ms each
 DOUBT = 0.05  # error of a moved picture in [-1, 1] at which its motion counts a third
 
 
@@ -60,9 +61,7 @@ class Hindsight:
         rows, at = np.nonzero(follows)
         if not len(rows):
             return found
-        now, before = (
-            self.codec.sketch(torch.from_numpy(latents[rows, k]).float()) for k in (at, at - 1)
-        )
+        now, before = (self._draw(latents[rows, k]) for k in (at, at - 1))
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         search.setFinestScale(0)
         pairs = zip(_gray(now), _gray(before), strict=True)
@@ -74,6 +73,11 @@ class Hindsight:
         coarse = F.adaptive_avg_pool2d(flow, GRID) / flow.shape[-1]
         found[rows, at] = torch.cat([coarse, trust], dim=1).numpy()
         return found
+
+    def _draw(self, latents: np.ndarray) -> Tensor:
+        pictures = self.codec.sketch(torch.from_numpy(latents).float())
+        smaller = pictures.shape[-1] > SIDE
+        return F.interpolate(pictures, (SIDE, SIDE), mode="area") if smaller else pictures
 
 
 def _gray(pictures: Tensor) -> np.ndarray:
