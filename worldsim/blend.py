@@ -16,6 +16,8 @@ from omegaconf import MISSING
 from worldsim.checkpoint import Checkpoint
 from worldsim.errors import WorldsimError
 
+REMEDY = "only checkpoints that began as the same one (init_from=, codec_from=) can be blended"
+
 
 @dataclass
 class BlendConfig:
@@ -73,7 +75,7 @@ def read_shares(text: str, count: int) -> list[float]:
         raise WorldsimError(
             f"shares={text}: use one for each of {count} checkpoints, 0 or more, 1 together"
         )
-    return shares
+    return [share / sum(shares) for share in shares]
 
 
 def _check_same(one: Checkpoint, other: Checkpoint, mine: str, its: str) -> None:
@@ -81,8 +83,7 @@ def _check_same(one: Checkpoint, other: Checkpoint, mine: str, its: str) -> None
     if a != b:
         odd = sorted(name for name in a | b if a.get(name) != b.get(name))[0]
         raise WorldsimError(
-            f"{its} has other weights than {mine} ({odd}: {b.get(odd)}, not {a.get(odd)}): only "
-            "checkpoints that began as the same one can be blended"
+            f"{its} has other weights than {mine} ({odd}: {b.get(odd)}, not {a.get(odd)}): {REMEDY}"
         )
     words = [c.tokenizer.encode("".join(map(chr, range(32, 127)))) for c in (one, other)]
     sizes = [(len(c.tokenizer), c.rollout.window, sorted(c.worlds)) for c in (one, other)]
@@ -97,7 +98,6 @@ def _check_same(one: Checkpoint, other: Checkpoint, mine: str, its: str) -> None
         ("codec", seen),
     ):
         if not same:
-            raise WorldsimError(
-                f"{its} has another {what} than {mine}: only checkpoints that began as the same "
-                "one (init_from=, codec_from=) can be blended"
-            )
+            raise WorldsimError(f"{its} has another {what} than {mine}: {REMEDY}")
+    for name, spec in one.worlds.items():
+        spec.check_same(other.worlds[name], mine, its, REMEDY)

@@ -38,8 +38,9 @@ class ObjectiveConfig:
         motion_weight: Of the mean absolute error of the moved picture alone, at four sizes: at
             the coarse ones a flow that is several pixels off still feels where to go.
         hindsight_weight: Of how many pixels the flow is off from how things really moved, see
-            `distances.astray`; 0: nobody looks.
-        pace_weight: Of how much less or more than really was all moves that way, see there.
+            `distances.astray`. With this and `pace_weight` 0 nobody looks.
+        pace_weight: Of how much less or more than really was all moves that way, see there. What
+            moves more is the farther off where it is wrong (`docs/decisions.md` §51).
         critic_weight: Of looking real to a critic that learns beside the model.
         style_weight: Of the distance in style, see `distances.style`; for frames that follow
             dreamed ones.
@@ -58,7 +59,7 @@ class ObjectiveConfig:
     perceptual_weight: float = 1.0
     motion_weight: float = 0.3
     hindsight_weight: float = 0.15
-    pace_weight: float = 0.3
+    pace_weight: float = 0.0
     critic_weight: float = 0.05
     style_weight: float = 0.05
     tone_weight: float = 1.0

@@ -21,6 +21,8 @@ def folders(tmp_path_factory):
     replace(first, rollout=replace(first.rollout, window=5)).save(root / "memory")
     spec = replace(first.worlds["doom"], name="maze")
     replace(first, worlds={"maze": spec}, starts=[]).save(root / "worlds")
+    spec = replace(first.worlds["doom"], steps_per_second=35.0)
+    replace(first, worlds={"doom": spec}).save(root / "hurry")
     return root
 
 
@@ -56,6 +58,7 @@ def test_all_of_one_is_that_one(folders, tmp_path):
         ("codec", "codec has another codec than"),
         ("memory", "memory has another memory than"),
         ("worlds", "worlds has another worlds than"),
+        ("hurry", "the world 'doom' is not the same in both"),
     ],
 )
 def test_what_did_not_begin_as_the_same_is_refused_and_nothing_is_written(
@@ -75,3 +78,7 @@ def test_shares_that_make_no_whole_are_refused(shares):
 def test_one_alone_is_no_blend(folders):
     with pytest.raises(WorldsimError, match="name two or more"):
         blend(BlendConfig(str(folders / "a"), "", "out"))
+
+
+def test_shares_that_were_rounded_are_a_whole_again():
+    assert sum(read_shares(".333,.333,.333", 3)) == pytest.approx(1, abs=1e-9)

@@ -113,7 +113,10 @@ def train(config: TrainConfig) -> None:
     things = {name: spec.things for name, spec in dataset.worlds.items()}
     texts = keep_prose(run.path) if config.batch.prose_share else []
     prose = [sentence for package in texts for sentence in package.sentences]
-    looks_back = config.objective.hindsight_weight > 0 and config.model.painter_width > 0
+    objective = config.objective
+    looks_back = config.model.painter_width > 0 and (
+        objective.hindsight_weight > 0 or objective.pace_weight > 0
+    )
     hindsight = Hindsight(load_codec(run.path / "codec")) if looks_back else None
     batches = Batches(
         latents, tracks, tokenizer, config.batch, config.seed, things, prose, hindsight
