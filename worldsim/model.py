@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from worldsim.attention import Attend, frame_positions, rotary_angles, text_positions
 from worldsim.block import Block
 from worldsim.canvas import Canvas
+from worldsim.hearing import Hearing
 from worldsim.painter import Moved, Painter
 from worldsim.stem import Stem
 
@@ -43,9 +44,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
             looked at pass through it. 0: none, they are seen through one matrix alone.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
-        weigh_words: Whether each word learns how much of it a frame hears, see `hear`; without, all
-            words weigh the same.
         may_rest: Whether the painter says how much happens at all, see `Painter`.
+        hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
     """
 
     surprise: Tensor
@@ -67,8 +67,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         plan_width: int = 32,
         stem_width: int = 0,
         split: bool = True,
-        weigh_words: bool = False,
         may_rest: bool = False,
+        hears: bool = False,
     ):
         super().__init__()
         if width % 64 or latent_size % patch or stem_width % 8:
@@ -85,7 +85,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
-        self.loudness = nn.Linear(width, 1, bias=False) if weigh_words else None
+        self.hearing = Hearing(width) if hears else None
         self.image_in = nn.Linear(2 * values, width)
         self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
@@ -102,8 +102,6 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.image_out.bias)
         nn.init.normal_(self.words.weight, std=0.02)
         nn.init.zeros_(self.text_out.weight)
-        if self.loudness:
-            nn.init.zeros_(self.loudness.weight)
 
     @torch.no_grad()
     def fit_surprise(self, latents: Tensor) -> None:
@@ -145,7 +143,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             frames: ``(B, F, c, h, w)`` latents, noisy to the degree `levels` says.
             past: ``(B, F, 2, c, h, w)`` latents of the frame before and of the one before that,
                 zeros where there is none.
-            said: ``(B, F, D)`` the last words before each frame, see `hear`.
+            said: ``(B, F, D)`` what is heard of the last words before each frame, see `hear`.
             levels: ``(B, F)`` in [0, 1]; 0 is clean, 1 is pure noise.
             frame_time: ``(B, F)`` step of every frame.
             attend: What sees what; text first, then the frames' tokens.
@@ -232,10 +230,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
         return velocity.unflatten(0, (b, f)), Moved(*(x.unflatten(0, (b, f)) for x in moved))
 
-    def hear(self, text_ids: Tensor, heard: Tensor) -> Tensor:
+    def add_up(self, text_ids: Tensor, heard: Tensor) -> Tensor:
         """Add up words, so that a frame need not search the text for what leads to it.
-
-        Untrained, all weigh 1; "turn left" is then all but lost in "turn left for 4 steps please".
 
         Args:
             text_ids: ``(B, L)``.
@@ -245,9 +241,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             ``(B, F, D)``.
         """
         words = self.words(text_ids)
-        if self.loudness:
-            words = words * 2 * self.loudness(words).sigmoid()
         return heard.to(words.dtype) @ words
+
+    def hear(self, said: Tensor, age: Tensor) -> Tensor:
+        """Return what leads to frames, of what was said `age` frames ago, see `Hearing`."""
+        return self.hearing(said, age) if self.hearing else said
 
     def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""

@@ -237,7 +237,9 @@ class WorldObjective(nn.Module):
         history = mix(seen, batch.history_noise, batch.history_levels)
         before = _shift(seen) * follows
         past = torch.stack([before, _shift(before) * follows], dim=2)
-        said = self.network.hear(batch.text_ids, _heard(batch))
+        heard = _heard(batch)
+        said = self.network.add_up(batch.text_ids, heard)
+        said = self.network.hear(said, _age(batch, heard))
         attend = TeacherForcing(
             batch.text_order, batch.text_doc, batch.text_branch,
             batch.frame_order, batch.frame_doc, self.network.num_tokens,
@@ -270,3 +272,9 @@ def _heard(batch: Batch) -> Tensor:
     word = same & (text < order) & (batch.text_index >= FIRST_WORD)[:, None]
     when = torch.where(word, frames_before, -1)
     return word & (when == when.amax(dim=-1, keepdim=True))
+
+
+def _age(batch: Batch, heard: Tensor) -> Tensor:
+    """(B, F): how many frames came between the words that each one hears and itself."""
+    said_at = torch.where(heard, batch.text_time[:, None], 0).amax(dim=-1)
+    return (batch.frame_time - 1 - said_at).clamp(min=0)

@@ -63,7 +63,8 @@ class Rollout:
         self.answer = torch.zeros(lanes, **numbers)  # what the world said after the newest frame
         # The newest frames, the last one first; the third is for `take_back`.
         self.past = torch.zeros(lanes, 3, *latent_shape, device=self.device)
-        self.said = torch.zeros(lanes, size.width, device=self.device)  # the last words
+        self.said = torch.zeros(lanes, size.width, device=self.device)  # the last words, added up
+        self.said_at = torch.zeros(lanes, **numbers)  # the step at which they were said
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
         # One fixed draw: committing the same frame twice gives the same memory.
@@ -73,7 +74,7 @@ class Rollout:
     def forget(self, lanes: Tensor) -> None:
         """Empty some lanes ``(B,)``."""
         self.ring.forget(lanes)
-        for state in (self.order, self.time, self.past, self.said, self.home):
+        for state in (self.order, self.time, self.past, self.said, self.said_at, self.home):
             state[lanes] = 0
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
@@ -183,7 +184,9 @@ class Rollout:
             value.copy_(saved)
 
     def _mine(self) -> tuple[Tensor, ...]:
-        return (self.order, self.time, self.answer, self.past, self.said, self.home)
+        return (
+            self.order, self.time, self.answer, self.past, self.said, self.said_at, self.home
+        )  # fmt: skip
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
         """Put the world's last answer before what is done next; the mark has place 0."""
@@ -209,8 +212,11 @@ class Rollout:
     def _hear(self, lanes: Tensor, text: Words) -> None:
         """Remember words, if there are any, until others are said."""
         words = text.valid.bool() & (text.places >= FIRST_WORD)
-        said = self.network.hear(text.ids.long(), words[:, None])[:, 0].float()
-        self.said[lanes] = torch.where(words.any(dim=1, keepdim=True), said, self.said[lanes])
+        said = self.network.add_up(text.ids.long(), words[:, None])[:, 0].float()
+        new = words.any(dim=1)
+        self.said[lanes] = torch.where(new[:, None], said, self.said[lanes])
+        now = (self.time[lanes] - 1).clamp(min=0)
+        self.said_at[lanes] = torch.where(new, now, self.said_at[lanes])
 
     def _keep(self, lanes: Tensor, text: Words) -> None:
         counts = text.valid.sum(dim=1)
@@ -253,10 +259,12 @@ class Rollout:
         else:
             frames = latents[:, None]
         dtype = self.network.dtype
+        age = (self.time[lanes] - 1 - self.said_at[lanes]).clamp(min=0)
+        said = self.network.hear(self.said[lanes].to(dtype), age)[:, None]
         logits, velocity, _ = self.network(
             ids, text_time, text.places,
             frames.to(dtype), past.to(dtype),
-            self.said[lanes][:, None][:, : frames.shape[1]].to(dtype),
+            said[:, : frames.shape[1]],
             torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
             num_history=frames.shape[1] if frame_first else 0,
         )  # fmt: skip

@@ -153,18 +153,7 @@ def test_words_heard_are_added_up():
     ids, heard = torch.tensor([[3, 4, 5]]), torch.tensor([[[1, 0, 1], [0, 0, 0]]])
     words = network.words.weight
     expected = torch.stack([words[3] + words[5], torch.zeros(64)])[None]
-    torch.testing.assert_close(network.hear(ids, heard), expected)
-
-
-def test_a_word_that_says_little_can_be_heard_less():
-    network = awake(weigh_words=True)
-    ids, heard = torch.tensor([[3, 4]]), torch.ones(1, 1, 2)
-    words = network.words.weight
-    loud = 2 * torch.sigmoid(words[3:5] @ network.loudness.weight[0])
-    assert not torch.allclose(loud, torch.ones(2), atol=1e-3)
-    torch.testing.assert_close(network.hear(ids, heard)[0, 0], loud @ words[3:5])
-    torch.nn.init.zeros_(network.loudness.weight)
-    torch.testing.assert_close(network.hear(ids, heard)[0, 0], words[3] + words[4])
+    torch.testing.assert_close(network.add_up(ids, heard), expected)
 
 
 def test_patches_are_put_back_where_they_were_taken():

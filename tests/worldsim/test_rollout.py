@@ -46,11 +46,18 @@ def _full_forward(checkpoint, window: Window, levels: float, grain: torch.Tensor
 
 
 @pytest.mark.parametrize("painter_width", [96, 0])
-@pytest.mark.parametrize("prompt", ["", "walk to the green torch"])
-def test_cached_steps_equal_the_full_forward(prompt, painter_width):
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("", ["forward", "turn left", "stay", "forward turn left strafe right"]),
+        ("walk to the green torch", ["forward", "turn left", "stay", "strafe right"]),
+        ("walk to the green torch", ["", "", "", ""]),
+        ("", ["", "turn left for 2 steps", "", ""]),  # heard for three frames
+    ],
+)
+def test_cached_steps_equal_the_full_forward(prompt, words, painter_width):
     """Training and rollout see the same sequence: same logits after frames, same velocities."""
     checkpoint = make_checkpoint(painter_width=painter_width)
-    words = ["forward", "turn left", "stay", "forward turn left strafe right"]
     window = _window(checkpoint, len(words), words)
     ids = checkpoint.tokenizer.encode(prompt) if prompt else []
     lane = torch.tensor([0])

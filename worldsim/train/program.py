@@ -20,6 +20,7 @@ from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
 from worldsim.train.ends import describe, fit_ends
 from worldsim.train.hindsight import Hindsight
 from worldsim.train.latents import encode_dataset, read_tracks
+from worldsim.train.meanings import describe_learnt, fit_meanings
 from worldsim.train.prose import keep_prose
 from worldsim.train.run import RunFolder
 from worldsim.train.world_stage import WorldStage, WorldStageConfig
@@ -40,8 +41,8 @@ class ModelConfig:
     match_width: int = 32
     stem_width: int = 32
     split: bool = True
-    weigh_words: bool = True
     may_rest: bool = True
+    hears: bool = True
 
 
 @dataclass
@@ -62,6 +63,8 @@ class TrainConfig:
             lacks: they are added, untrained.
         num_steps: Denoising passes a frame, in play and in the dreams shown while training.
         num_starts: Start clips to put into the checkpoint.
+        meaning_steps: Updates after which it is known what sentences mean, when all else is learnt,
+            see `train.meanings`; 0: each is heard as the sum of its words.
         end_dreams: Dreams along play to which the chance of an end is fitted when all else is
             learnt, see `train.ends`; 0: none. With ``stage.steps=0`` nothing else is learnt.
     """
@@ -76,6 +79,7 @@ class TrainConfig:
     init_from: str = ""
     num_steps: int = 1
     num_starts: int = 24
+    meaning_steps: int = 0
     end_dreams: int = 0
     codec_options: dict[str, float] = field(default_factory=dict)
     codec_stage: CodecConfig = field(default_factory=CodecConfig)
@@ -90,7 +94,7 @@ PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
-OPTIONAL = ("match_width", "stem_width", "weigh_words", "may_rest")
+OPTIONAL = ("match_width", "stem_width", "may_rest", "hears")
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
@@ -139,8 +143,19 @@ def train(config: TrainConfig) -> None:
     )
     stage = WorldStage(checkpoint, batches, config.objective, config.stage, run, device)
     stage.run(heldout or dataset, num_starts=config.num_starts if heldout else 0)
+    if stage.done and config.meaning_steps:
+        _fit_meanings(config, run, batches)
     if stage.done and config.end_dreams:
         _fit_ends(config, run, batches)
+
+
+def _fit_meanings(config: TrainConfig, run: RunFolder, batches: Batches) -> None:
+    """Fit in the finished checkpoint what sentences mean; doing it twice changes little."""
+    checkpoint = Checkpoint.load(run.path / "model")
+    learnt = fit_meanings(checkpoint, batches.tracks, config.meaning_steps, config.seed)
+    print(describe_learnt(learnt))
+    if learnt:
+        checkpoint.save(run.path / "model")
 
 
 def _fit_ends(config: TrainConfig, run: RunFolder, batches: Batches) -> None:

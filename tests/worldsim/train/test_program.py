@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.worldsim.sliding import SPEC
+from tests.worldsim.sliding import SIZE, SPEC, walk
 from tests.worldsim.train.runs import STEPS, WINDOW, make_config, metrics, write_data
 from worldsim.checkpoint import Checkpoint, Start, weights_id
+from worldsim.data import DatasetWriter
 from worldsim.errors import WorldsimError
 from worldsim.simulator import Simulator
 from worldsim.train import program
@@ -191,11 +192,11 @@ def test_a_run_can_begin_as_a_model_of_shorter_steps_but_not_learn_of_both(finis
 def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, tmp_path):
     plain = make_config(data, tmp_path / "plain", steps=1)
     plain.model.match_width = plain.model.stem_width = 0
-    plain.model.weigh_words = plain.model.may_rest = False
+    plain.model.may_rest = plain.model.hears = False
     train(plain)
     path = tmp_path / "plain/model/transformer/config.json"
     sizes = json.loads(path.read_text())
-    del sizes["weigh_words"], sizes["may_rest"]  # as in a checkpoint from before there were any
+    del sizes["may_rest"], sizes["hears"]  # as in a checkpoint from before there were any
     path.write_text(json.dumps(sizes))
     config = make_config(data, tmp_path / "more", steps=1, rate=0.0, weight_decay=0.0)
     config.init_from = config.codec_from = str(tmp_path / "plain" / "model")
@@ -204,10 +205,10 @@ def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, t
     weights = dict(mine.state_dict())
     shared = {name: weights.pop(name) for name in theirs.state_dict()}
     assert same(shared, dict(theirs.state_dict()))
-    assert {name.split(".")[0] for name in weights} == {"painter", "stem", "loudness"}
+    assert {name.split(".")[0] for name in weights} == {"painter", "stem", "hearing"}
     assert mine.config.match_width == config.model.match_width > 0
     assert not mine.painter.keep.weight.any() and not mine.stem.out.weight.any()
-    assert not mine.loudness.weight.any() and not mine.painter.rest_all[2].weight.any()
+    assert not mine.hearing.second.weight.any() and not mine.painter.rest_all[2].weight.any()
 
 
 def test_a_mistake_in_time_does_not_cost_the_run_its_folder(data, finished, tmp_path):
@@ -245,3 +246,20 @@ def test_other_damaged_files_of_a_run_are_named(data, copied, name, message):
     (copied / name).write_bytes(b"{ : not [ what it was")
     with pytest.raises(WorldsimError, match=message):
         train(make_config(data, copied))
+
+
+def test_a_finished_run_fits_what_sentences_mean_and_nothing_else(finished, tmp_path, capsys):
+    with DatasetWriter(tmp_path / "data", SPEC, SIZE) as writer:
+        for seed in range(3):
+            episode, _ = walk(seed, 40)
+            episode.texts = [f"please {SPEC.action_text(action)}" for action in episode.actions]
+            writer.append(episode)
+    config = make_config(tmp_path / "data", tmp_path / "run", steps=0)
+    config.init_from = config.codec_from = str(finished / "model")
+    config.meaning_steps = 5
+    train(config)
+    assert "sentences are heard as what was done during them" in capsys.readouterr().out
+    theirs, mine = (Checkpoint.load(x / "model").network for x in (finished, tmp_path / "run"))
+    weights = mine.state_dict()
+    changed = {k for k, value in theirs.state_dict().items() if not torch.equal(value, weights[k])}
+    assert changed and {name.split(".")[0] for name in changed} == {"hearing"}
