@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+INSIDE = 384  # width of what is between the two layers
 AGES = 16  # steps for which it is told apart how long ago something was said
 
 
@@ -24,8 +25,8 @@ class Hearing(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.first = nn.Linear(width + AGES, 2 * width)
-        self.second = nn.Linear(2 * width, width)
+        self.first = nn.Linear(width + AGES, INSIDE)
+        self.second = nn.Linear(INSIDE, width)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
