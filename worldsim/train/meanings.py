@@ -87,9 +87,10 @@ def fit_meanings(
         rate: Of Adam, falling to nothing along a half cosine.
     """
     hearing, rng = checkpoint.network.hearing, np.random.default_rng(seed)
-    found, others = find_meanings(tracks), find_others(tracks, checkpoint, rng)
+    found = find_meanings(tracks)
     if hearing is None or not found:
         return None
+    others = find_others(tracks, found, checkpoint, rng)
     say, before = _Say(found, others, checkpoint, rng), copy.deepcopy(hearing)
     hearing.requires_grad_(True)
     optimizer = torch.optim.Adam(hearing.parameters(), rate)
@@ -186,11 +187,14 @@ def find_meanings(tracks: Sequence[Track]) -> list[Words]:
 
 
 def find_others(
-    tracks: Sequence[Track], checkpoint: Checkpoint, rng: np.random.Generator
+    tracks: Sequence[Track],
+    found: Sequence[Words],
+    checkpoint: Checkpoint,
+    rng: np.random.Generator,
 ) -> list[Words]:
-    """Return everything else that frames hear: keys, ways, places, captions."""
+    """Return everything that frames hear beside what was found: keys, ways, places, captions."""
     encode = checkpoint.tokenizer.encode
-    mean = {words.ids for words in find_meanings(tracks)}
+    mean = {words.ids for words in found}
     keys = [tuple(encode(text)) for spec in checkpoint.worlds.values() for text in spec.actions]
     known = [track for track in tracks if track.labelled]
     ways = {tuple(s) for track in known for s in track.sentences if s} - mean
@@ -211,7 +215,10 @@ def find_others(
 def describe_learnt(learnt: Learnt | None) -> str:
     """Say in a line what came of it."""
     if learnt is None:
-        return "no sentence means an action here: what words mean was left as it was"
+        return (
+            "what words mean was left as it was: no sentence of this play means an action, or the "
+            "model hears sums alone (model.hears=false)"
+        )
     return (
         f"{learnt.sentences} sentences are heard as what was done during them; off by "
         f"{learnt.now:.3f}, before {learnt.before:.3f} ({learnt.others} other words stay)"
