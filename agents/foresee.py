@@ -48,7 +48,7 @@ def foresee(cfg: DistilConfig, task: Task, dataset: Dataset) -> Foreseen:
 
     More moments are those of before and others: whole parts on disk are kept.
     """
-    places, seen = _choose(cfg, dataset), Foreseen()
+    places, seen = choose(cfg, dataset), Foreseen()
     size = cfg.lanes * PART
     # In order within a part, so that an episode is read once there.
     parts = [sorted(places[k : k + size]) for k in range(0, len(places), size)]
@@ -59,8 +59,8 @@ def foresee(cfg: DistilConfig, task: Task, dataset: Dataset) -> Foreseen:
             short = f"-{len(part)}" if len(part) < size else ""  # more moments make it longer
             path = Path(cfg.out) / "foreseen" / f"{number:04d}{short}.safetensors"
             if not path.exists():
-                dream = dream or _dream(cfg, task)
-                _write(path, part, _pays(cfg, task, dataset, dream, part, bar), dream, cfg)
+                dream = dream or open_dream(cfg, task)
+                _write(path, part, look_ahead(cfg, task, dataset, dream, part, bar), dream, cfg)
             else:
                 bar.update(len(part))
             found = _read(path, part, cfg)
@@ -75,7 +75,7 @@ def foresee(cfg: DistilConfig, task: Task, dataset: Dataset) -> Foreseen:
     return seen
 
 
-def _choose(cfg: DistilConfig, dataset: Dataset) -> list[tuple[int, int]]:
+def choose(cfg: DistilConfig, dataset: Dataset) -> list[tuple[int, int]]:
     """Return moments as numbers of episode and step, each with enough frames before it."""
     rng, first = np.random.default_rng(cfg.seed), cfg.context - 1
     lengths = np.array([episode.length - 1 for episode in dataset.episodes])  # steps
@@ -92,7 +92,8 @@ def _choose(cfg: DistilConfig, dataset: Dataset) -> list[tuple[int, int]]:
     return places
 
 
-def _dream(cfg: DistilConfig, task: Task) -> Any:
+def open_dream(cfg: DistilConfig, task: Task) -> Any:
+    """Return the dreams in which each action is tried at `lanes` moments at a time."""
     return gym.make_vec(
         task.dream,
         num_envs=cfg.lanes * len(task.keys),
@@ -105,7 +106,7 @@ def _dream(cfg: DistilConfig, task: Task) -> Any:
     )
 
 
-def _pays(
+def look_ahead(
     cfg: DistilConfig,
     task: Task,
     dataset: Dataset,

@@ -85,6 +85,9 @@ VERBS = {
     "agent distil": Verb(
         "agents.distil", "DistilConfig", "distil", "an agent learns what looking ahead finds"
     ),
+    "agent foretell": Verb(
+        "agents.foretell", "ForetellConfig", "foretell", "does a dream know what actions come to"
+    ),
     "agent teach": Verb("agents.teach", "TeachConfig", "teach", "an agent learns from a guide"),
     "agent collect": Verb(
         "agents.collect", "AgentCollectConfig", "collect", "collect play of a task by its agent"

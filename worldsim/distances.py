@@ -30,10 +30,11 @@ def emphasis(now: Tensor, before: Tensor, more: float) -> Tensor:
     """Return weights ``(n, 1, H, W)`` that are `more` where pictures change than 1 elsewhere.
 
     What is added is `more` on average, however little it is that changes; unless it is next to
-    nothing, as where the picture before is not known and given as the same.
+    nothing, as where the picture before is not known and given as the same. It goes by the square
+    of the change: a ball of fire before a wall counts, not every edge of a wall that slides by.
     """
-    change = (now - before).abs().mean(dim=1, keepdim=True)
-    return 1 + more * change / change.mean(dim=(2, 3), keepdim=True).clamp(min=STILL)
+    change = (now - before).square().mean(dim=1, keepdim=True)
+    return 1 + more * change / change.mean(dim=(2, 3), keepdim=True).clamp(min=STILL**2)
 
 
 def astray(flow: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,6 +45,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             looked at pass through it. 0: none, they are seen through one matrix alone.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
         may_rest: Whether the painter says how much happens at all, see `Painter`.
+        may_appear: Whether the painter says where something new appears, see `Painter`.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
     """
 
@@ -68,6 +69,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         stem_width: int = 0,
         split: bool = True,
         may_rest: bool = False,
+        may_appear: bool = False,
         hears: bool = False,
     ):
         super().__init__()
@@ -81,7 +83,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if painter_width:
             sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
             widths = [painter_width // 2**k for k in reversed(range(sizes))]
-            self.painter = Painter(self.canvas, plan_width, width, widths, match_width, may_rest)
+            self.painter = Painter(
+                self.canvas, plan_width, width, widths, match_width, may_rest, may_appear
+            )
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)

@@ -23,7 +23,7 @@ from worldsim.matching import Matching
 DEGREE = 3  # of the polynomials in `Painter._sweep`
 MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
-SURE = 4.0  # of an untrained painter, logits: that things go on; nearly all it can be
+SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
 EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
 
 
@@ -51,6 +51,7 @@ class Painter(nn.Module):
         widths: Channels, from fine to coarse; each step halves the picture.
         match_width: Channels by which the last two pictures are compared; 0: they are not.
         may_rest: Whether it says how much happens at all, see `_happening`.
+        may_appear: Whether it says where something new appears, see `mended`.
     """
 
     fields: Tensor
@@ -63,6 +64,7 @@ class Painter(nn.Module):
         widths: list[int],
         match_width: int = 0,
         may_rest: bool = False,
+        may_appear: bool = False,
     ):
         super().__init__()
         values, fine = canvas.values * canvas.fold**2, widths[0]
@@ -82,6 +84,7 @@ class Painter(nn.Module):
         self.rest_all = nn.Sequential(
             nn.Linear(whole, MOOD), nn.SiLU(), nn.Linear(MOOD, 1)
         ) if may_rest else None  # fmt: skip
+        self.appear = nn.Conv2d(fine, 1, 3, padding=1) if may_appear else None
         middle = (torch.arange(side) + 0.5) * 2 / side - 1
         powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
         fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
@@ -91,7 +94,8 @@ class Painter(nn.Module):
         self.mend = Residual(fine + 8)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
         last = self.rest_all and self.rest_all[-1]
-        for layer in (self.flow, self.sweep, self.draw, self.keep, self.rest, last):
+        begins_at_zero = self.flow, self.sweep, self.draw, self.keep, self.rest, last, self.appear
+        for layer in begins_at_zero:
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
@@ -133,14 +137,23 @@ class Painter(nn.Module):
 
         It is detail alone, nothing on average over an eighth of the picture each way: colours come
         by motion, a rollout would add up the smallest leaning to a colour without end. What is
-        `new`, 0 to 1, ``(n, 1, H, W)``, has its colours from nowhere else.
+        `new`, 0 to 1, ``(n, 1, H, W)``, has its colours from nowhere else; neither has what appears
+        in the midst of a picture, such as a ball of fire that was a dot a step ago.
         """
         both = F.pixel_unshuffle(torch.cat([moved, guess], dim=1), self.fold)
         x = self.look_again(torch.cat([features, both], dim=1))
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
-        coarse = smooth(drawn, max(1, drawn.shape[-1] // 8))
-        happening = F.interpolate(self._happening(features, whole), drawn.shape[-2:])
-        return (drawn - coarse * (1 - new)) * (happening * (1 - new) + new)
+        size = drawn.shape[-2:]
+        coarse = smooth(drawn, max(1, size[-1] // 8))
+        old = (1 - new) * (1 - F.interpolate(self._appearing(features), size))
+        happening = F.interpolate(self._happening(features, whole), size)
+        return (drawn - coarse * old) * (happening * (1 - new) + new)
+
+    def _appearing(self, features: Tensor) -> Tensor:
+        """Return how much of each spot is new in the midst of it, ``(n, 1, y, x)``; untrained 0."""
+        if self.appear is None:
+            return torch.zeros_like(features[:, :1])
+        return (self.appear(features) - SURE).sigmoid() - 1 / (1 + math.exp(SURE))
 
     def _happening(self, features: Tensor, whole: Tensor) -> Tensor:
         """Return whether anything moves or is mended at each spot, ``(n, 1, y, x)``; untrained 1.

@@ -10,10 +10,12 @@ NEW_ABOVE = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE[:, :, :16] = 1
 
 
-def make_painter(seed=0, may_rest=True):
+def make_painter(seed=0, may_rest=True, may_appear=True):
     torch.manual_seed(seed)
     canvas = Canvas(channels=192, size=4, cell=8)
-    return Painter(canvas, plan=5, whole=7, widths=[8, 16, 32], may_rest=may_rest)
+    return Painter(
+        canvas, plan=5, whole=7, widths=[8, 16, 32], may_rest=may_rest, may_appear=may_appear
+    )
 
 
 def past():
@@ -143,6 +145,29 @@ def test_one_that_may_rest_begins_as_one_that_may_not():
     may_moved, may_not_moved = may.move(*given)[0], may_not.move(*given)[0]
     for one, other in zip(may_moved, may_not_moved, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_what_appears_in_the_midst_of_a_picture_gets_its_colours_by_mending():
+    painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
+    features = torch.zeros(2, 8, 16, 16)
+    features[:, :, 6:10, 6:10] = 1.0  # a square of eight pixels
+    with torch.no_grad():
+        painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())
+        painter.appear.weight[:, :, 1, 1] = 2.0
+    added = painter.mended(given, given, features, whole, NONE_NEW)
+    colour = added[:, :, 14:18, 14:18].mean(dim=(2, 3))
+    torch.testing.assert_close(colour, added.amax(dim=(2, 3)) + added.amin(dim=(2, 3)))
+    assert colour.abs().min() > 0.01
+    torch.testing.assert_close(added[..., :8], torch.zeros(2, 3, 32, 8), rtol=0, atol=1e-5)
+
+
+def test_one_in_whom_something_may_appear_begins_as_one_in_whom_nothing_may():
+    may, may_not = make_painter(), make_painter(may_appear=False)
+    own = at_random(may_not).state_dict()
+    may.load_state_dict(may.state_dict() | own)
+    given, features, whole = pictures(), torch.randn(2, 8, 16, 16), torch.randn(2, 7)
+    one, other = (x.mended(given, given, features, whole, NEW_ABOVE) for x in (may, may_not))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def test_mending_adds_detail_and_no_colour():

@@ -192,11 +192,12 @@ def test_a_run_can_begin_as_a_model_of_shorter_steps_but_not_learn_of_both(finis
 def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, tmp_path):
     plain = make_config(data, tmp_path / "plain", steps=1)
     plain.model.match_width = plain.model.stem_width = 0
-    plain.model.may_rest = plain.model.hears = False
+    plain.model.may_rest = plain.model.may_appear = plain.model.hears = False
     train(plain)
     path = tmp_path / "plain/model/transformer/config.json"
     sizes = json.loads(path.read_text())
-    del sizes["may_rest"], sizes["hears"]  # as in a checkpoint from before there were any
+    for part in ("may_rest", "may_appear", "hears"):
+        del sizes[part]  # as in a checkpoint from before there were any
     path.write_text(json.dumps(sizes))
     config = make_config(data, tmp_path / "more", steps=1, rate=0.0, weight_decay=0.0)
     config.init_from = config.codec_from = str(tmp_path / "plain" / "model")
