@@ -42,7 +42,7 @@ class ModelConfig:
     stem_width: int = 32
     split: bool = True
     may_rest: bool = True
-    may_appear: bool = True
+    may_appear: bool = False
     hears: bool = True
 
 
