@@ -73,10 +73,9 @@ def foretell(cfg: ForetellConfig) -> None:
                         horizon=cfg.horizon, context=cfg.context, near_ends=cfg.near_ends,
                         device=cfg.device, seed=cfg.seed)  # fmt: skip
     places = sorted(choose(look, dataset))
-    real = _happened(cfg, task, dataset, places)
-    dream = open_dream(look, task)
+    dream = open_dream(look, task)  # before the long part: what it lacks is said at once
     try:
-        model = dream.unwrapped.model_id
+        model, real = dream.unwrapped.model_id, _happened(cfg, task, dataset, places)
         with tqdm(total=len(places), desc="dream", unit="moment") as bar:
             dreamed = look_ahead(look, task, dataset, dream, places, bar)
     finally:
