@@ -259,11 +259,16 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
         tokens = self.image_in(tokens.reshape(b, f, g * g, c * p * p)) + self.cells
         if self.stem and num_history:
-            pairs = torch.stack([frames, previous], dim=2)[:, :num_history]
-            pictures = self.canvas.draw(pairs.flatten(0, 2)).unflatten(0, (b * num_history, 2))
-            looked = self.stem(pictures).unflatten(0, (b, num_history))
+            looked = self.look(frames[:, :num_history], previous[:, :num_history])
             tokens = torch.cat([tokens[:, :num_history] + looked, tokens[:, num_history:]], dim=1)
         return tokens.flatten(1, 2)
+
+    def look(self, frames: Tensor, previous: Tensor) -> Tensor:
+        """Return what the stem sees in frames and those before, (B, F, c, h, w) -> (B, F, N, D)."""
+        assert self.stem, "this network was made without a stem"
+        pairs = torch.stack([frames, previous], dim=2)
+        pictures = self.canvas.draw(pairs.flatten(0, 2)).unflatten(0, (-1, 2))
+        return self.stem(pictures).unflatten(0, frames.shape[:2])
 
     def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:
         """(B, F * N, values * p * p) -> (B * F, values, h, w)."""
