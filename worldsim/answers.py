@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldsim.attention import PARTS
 from worldsim.batch import Batch
 from worldsim.sequence import IGNORE
 
@@ -19,7 +20,8 @@ def learnt_answers(batch: Batch) -> Tensor:
 def answer_loss(batch: Batch, logits: Tensor) -> Tensor:
     """Return the mean cross-entropy of what is to be said; n words count as much as root n.
 
-    Word by word a caption would drown an action; answer by answer it is nearly lost.
+    Word by word a caption would drown an action; answer by answer it is nearly lost. What is said
+    of the parts of a picture is one answer of so many words: else it would drown all others.
 
     Args:
         batch: Clips with questions.
@@ -28,6 +30,8 @@ def answer_loss(batch: Batch, logits: Tensor) -> Tensor:
     learnt = learnt_answers(batch)
     logits = logits[learnt] if logits.ndim == 3 else logits
     wrong = F.cross_entropy(logits.float(), batch.text_targets[learnt], reduction="none")
-    names = torch.stack([batch.text_doc[learnt], batch.text_branch[learnt]])
+    index, time = batch.text_index[learnt], batch.text_time[learnt]
+    branch = torch.where(index >= PARTS, -1 - time, batch.text_branch[learnt])
+    names = torch.stack([batch.text_doc[learnt], branch])
     of, words = names.unique(dim=1, return_inverse=True, return_counts=True)[1:]
     return (wrong / words[of].sqrt()).sum() / words.sqrt().sum().clamp(min=1)

@@ -9,14 +9,11 @@ Source: heads beside the way out, as in deeply-supervised nets (Lee et al. 2015,
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.answers import answer_loss, learnt_answers
 from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.batch import Batch
-
-NEVER = -1e4  # added to what is not to be looked at; sixteen bits hold it
 
 
 class Glance(nn.Module):
@@ -37,12 +34,9 @@ class Glance(nn.Module):
         self.grid, self.longest = round(num_tokens**0.5), longest
         self.words = nn.Embedding(vocab_size, width)
         self.places = nn.Embedding(longest + PARTS_SIDE**2, width)
-        self.cells = nn.Parameter(torch.randn(num_tokens, width) * 0.02)
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
+        self.asked = nn.Linear(width, width)
         self.mix = nn.Sequential(
-            nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, vocab_size)
+            nn.Linear(3 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, vocab_size)
         )
         nn.init.normal_(self.words.weight, std=0.2)
         nn.init.normal_(self.places.weight, std=0.2)
@@ -70,12 +64,11 @@ class Glance(nn.Module):
         words = self.words(batch.text_ids)
         heard = said.to(words.dtype) @ words + self.places(place)  # (B, L, D)
 
-        seen = (looked + self.cells).flatten(1, 2)  # (B, F * N, D)
-        scores = self.query(heard) @ self.key(seen).mT / heard.shape[-1] ** 0.5
-        scores = scores.masked_fill(~self._there(batch, part), NEVER)
-        found = scores.softmax(dim=-1) @ self.value(F.silu(seen))
+        there = self._there(batch, part).to(looked.dtype)
+        found = there / there.sum(dim=-1, keepdim=True).clamp(min=1) @ looked.flatten(1, 2)
         learnt = learnt_answers(batch)
-        return self.mix(torch.cat([found[learnt], heard[learnt].to(found.dtype)], dim=-1))
+        found, heard = found[learnt], heard[learnt].to(found.dtype)
+        return self.mix(torch.cat([found, found * self.asked(heard), heard], dim=-1))
 
     def _there(self, batch: Batch, part: Tensor) -> Tensor:
         """(B, L, F * N): whether a token is of the newest frame, and of the part asked after."""

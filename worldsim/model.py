@@ -43,6 +43,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         plan_width: Values the painter is told about each cell.
         stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
             looked at pass through it. 0: none, they are seen through one matrix alone.
+        stem_whole: Whether it also says what it sees in a frame as a whole, see `Stem`.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
@@ -67,6 +68,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         match_width: int = 0,
         plan_width: int = 32,
         stem_width: int = 0,
+        stem_whole: bool = False,
         split: bool = True,
         may_rest: bool = False,
         may_appear: bool = False,
@@ -91,7 +93,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.words = nn.Embedding(vocab_size, width)
         self.hearing = Hearing(width) if hears else None
         self.image_in = nn.Linear(2 * values, width)
-        self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
+        self.stem: Stem | None = None
+        if stem_width:
+            self.stem = Stem(self.canvas, self.grid, stem_width, width, stem_whole)
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
         self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))

@@ -105,6 +105,20 @@ def test_a_long_answer_counts_as_the_root_of_its_words():
     torch.testing.assert_close(answer_loss(batch, whole), guessed * share)
 
 
+def test_the_parts_of_a_picture_are_one_answer():
+    checkpoint = make_checkpoint()
+    ids, mark = checkpoint.tokenizer.depth_ids, checkpoint.tokenizer.mark(DEPTH)
+    parts = Measure(mark, {PARTS + k: ids[k % 3] for k in range(9)}, at=1)
+    clip = make_clip(checkpoint, [infer(checkpoint, "forward"), parts])
+    batch = to_batch([clip], checkpoint, rows=1)
+    targets = batch.text_targets[learnt_answers(batch)]
+    logits = torch.nn.functional.one_hot(targets, len(checkpoint.tokenizer)) * 50.0
+    logits[batch.text_index[learnt_answers(batch)] >= PARTS] = 0
+    said = len(targets) - 9
+    guessed = torch.tensor(float(len(checkpoint.tokenizer))).log()
+    torch.testing.assert_close(answer_loss(batch, logits), guessed * 3 / (3 + said**0.5))
+
+
 def test_a_stem_learns_from_glances_and_the_transformer_does_not():
     torch.manual_seed(0)
     checkpoint = make_checkpoint()

@@ -107,7 +107,9 @@ class WorldStage:
         )
         self.objective = self.accelerator.prepare(whole)
         self.optimizers = [self.accelerator.prepare(o) for o in self.optimizers]
-        self.forward = torch.compile(self.objective, dynamic=False) if config.compile else self.objective
+        self.forward = (
+            torch.compile(self.objective, dynamic=False) if config.compile else self.objective
+        )
         self.ema = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True,
                             power=0.75)  # fmt: skip
         self.ema.to(self.accelerator.device)
