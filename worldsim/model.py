@@ -43,7 +43,6 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         plan_width: Values the painter is told about each cell.
         stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
             looked at pass through it. 0: none, they are seen through one matrix alone.
-        stem_whole: Whether it also says what it sees in a frame as a whole, see `Stem`.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
@@ -68,7 +67,6 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         match_width: int = 0,
         plan_width: int = 32,
         stem_width: int = 0,
-        stem_whole: bool = False,
         split: bool = True,
         may_rest: bool = False,
         may_appear: bool = False,
@@ -93,9 +91,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.words = nn.Embedding(vocab_size, width)
         self.hearing = Hearing(width) if hears else None
         self.image_in = nn.Linear(2 * values, width)
-        self.stem: Stem | None = None
-        if stem_width:
-            self.stem = Stem(self.canvas, self.grid, stem_width, width, stem_whole)
+        self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
         self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
@@ -263,16 +259,11 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
         tokens = self.image_in(tokens.reshape(b, f, g * g, c * p * p)) + self.cells
         if self.stem and num_history:
-            looked = self.look(frames[:, :num_history], previous[:, :num_history])
+            pairs = torch.stack([frames, previous], dim=2)[:, :num_history]
+            pictures = self.canvas.draw(pairs.flatten(0, 2)).unflatten(0, (b * num_history, 2))
+            looked = self.stem(pictures).unflatten(0, (b, num_history))
             tokens = torch.cat([tokens[:, :num_history] + looked, tokens[:, num_history:]], dim=1)
         return tokens.flatten(1, 2)
-
-    def look(self, frames: Tensor, previous: Tensor) -> Tensor:
-        """Return what the stem sees in frames and those before, (B, F, c, h, w) -> (B, F, N, D)."""
-        assert self.stem, "this network was made without a stem"
-        pairs = torch.stack([frames, previous], dim=2)
-        pictures = self.canvas.draw(pairs.flatten(0, 2)).unflatten(0, (-1, 2))
-        return self.stem(pictures).unflatten(0, frames.shape[:2])
 
     def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:
         """(B, F * N, values * p * p) -> (B * F, values, h, w)."""

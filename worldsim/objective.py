@@ -13,12 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldsim.answers import answer_loss
 from worldsim.attention import TeacherForcing
 from worldsim.batch import Batch, follows_left
 from worldsim.critic import Critic
 from worldsim.distances import apart, astray, emphasis, off, style, tone
-from worldsim.glance import Glance
 from worldsim.model import WorldTransformer
 from worldsim.painter import Moved
 from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
@@ -49,8 +47,6 @@ class ObjectiveConfig:
         tone_weight: Of the mean absolute error of each row's mean colour and contrast; for the same
             frames. Perceptual distance hardly sees either, and they drift.
         talk_weight: Of what is said when asked, in rows that are only looked at.
-        glance_weight: Of what is said of many more such clips from what the stem alone sees, see
-            `Glance`.
         trust: Steps into a dream after which the real frame counts half as what to aim at: the
             dream may by then be right in its own way.
         first_weight: Weight of frames with none before them, beside 1 for the others. They are
@@ -68,7 +64,6 @@ class ObjectiveConfig:
     style_weight: float = 0.05
     tone_weight: float = 1.0
     talk_weight: float = 1.0
-    glance_weight: float = 0.5
     trust: float = 16.0
     first_weight: float = 0.1
 
@@ -112,21 +107,15 @@ class WorldObjective(nn.Module):
         super().__init__()
         self.network = network
         self.critic = Critic(eye.channels) if eye else None
-        size, looks = network.config, network.stem is not None
-        tokens = network.num_tokens
-        self.glance = Glance(size.vocab_size, size.width, tokens) if looks else None
         self.config = config
         self.eye = eye
 
-    def forward(
-        self, batch: Batch, asked: Batch | None = None, glanced: Batch | None = None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: Batch, asked: Batch | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Return loss and logs, ``"loss"`` and each of its terms unweighted.
 
         Args:
             batch: Play.
             asked: Clips that are only looked at.
-            glanced: More of them, for the stem alone.
         """
         config = self.config
         logits, velocity, moved = self.predict(batch)
@@ -157,10 +146,8 @@ class WorldObjective(nn.Module):
         }
         if asked is not None:
             logs["talk"] = self.answers(asked)
-        if glanced is not None:
-            logs["glance"] = self.glances(glanced)
         weights = {
-            "text": 1.0, "talk": config.talk_weight, "glance": config.glance_weight,
+            "text": 1.0, "talk": config.talk_weight,
             "flow": config.flow_weight, "pixel": config.pixel_weight,
             "perceptual": config.perceptual_weight, "motion": config.motion_weight,
             "hindsight": config.hindsight_weight, "pace": config.pace_weight,
@@ -206,14 +193,18 @@ class WorldObjective(nn.Module):
         return astray(said.unflatten(0, shape), motion * pixels[:, None, None])
 
     def answers(self, batch: Batch) -> Tensor:
-        """Return how wrong is what is said when asked, see `answer_loss`."""
-        return answer_loss(batch, self.read(batch))
+        """Return the mean cross-entropy of what is to be said; n words count as much as root n.
 
-    def glances(self, batch: Batch) -> Tensor:
-        """Return the same of what is said from what the stem alone sees."""
-        assert self.glance, "a network without a stem has nothing to glance with"
-        history, past, _, _ = self._seen(batch)
-        return self.glance.loss(batch, self.network.look(history, past[:, :, 0]))
+        Word by word a caption would drown an action; answer by answer it is nearly lost.
+        """
+        wrong = F.cross_entropy(
+            self.read(batch).float().flatten(0, 1), batch.text_targets.flatten(),
+            ignore_index=IGNORE, reduction="none",
+        )  # fmt: skip
+        learnt = ((batch.text_targets != IGNORE) & (batch.text_branch > 0)).flatten()
+        names = torch.stack([batch.text_doc.flatten(), batch.text_branch.flatten()])[:, learnt]
+        of, words = names.unique(dim=1, return_inverse=True, return_counts=True)[1:]
+        return (wrong[learnt] / words[of].sqrt()).sum() / words.sqrt().sum().clamp(min=1)
 
     def read(self, batch: Batch) -> Tensor:
         """Return logits ``(B, L, vocab)``; frames are only looked at, none is drawn."""

@@ -24,12 +24,9 @@ class Stem(nn.Module):
         grid: Tokens along each side of a frame.
         first: Channels at the finest size; twice as many from the next one on.
         width: D, of a token.
-        whole: Whether every token is also told what is seen in the frame as a whole. What the eye
-            just did is in no single part of a picture, and a mean of what its parts say is slow to
-            learn.
     """
 
-    def __init__(self, canvas: Canvas, grid: int, first: int, width: int, whole: bool = False):
+    def __init__(self, canvas: Canvas, grid: int, first: int, width: int):
         super().__init__()
         self.fold = canvas.fold
         halvings = round(math.log2(canvas.side // self.fold // grid))
@@ -42,8 +39,7 @@ class Stem(nn.Module):
             for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
         self.out = nn.Conv2d(widths[-1], width, 1)
-        self.whole = nn.Linear(widths[-1] * grid**2, width) if whole else None
-        for parameter in nn.ModuleList(filter(None, (self.out, self.whole))).parameters():
+        for parameter in self.out.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -53,6 +49,4 @@ class Stem(nn.Module):
         x = self.look(F.pixel_unshuffle(both, self.fold))
         for norm, down in zip(self.norms, self.down, strict=False):
             x = down(F.silu(norm(x)))
-        x = F.silu(self.norms[-1](x))
-        tokens = self.out(x).flatten(2).mT
-        return tokens + self.whole(x.flatten(1))[:, None] if self.whole else tokens
+        return self.out(F.silu(self.norms[-1](x))).flatten(2).mT

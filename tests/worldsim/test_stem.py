@@ -1,4 +1,3 @@
-import pytest
 import torch
 
 from tests.worldsim.pictures import pictures
@@ -7,28 +6,14 @@ from worldsim.canvas import Canvas
 from worldsim.stem import Stem
 
 
-def make_stem(grid=4, width=10, whole=False):
+def make_stem(grid=4, width=10):
     torch.manual_seed(0)
-    return Stem(Canvas(channels=192, size=4, cell=8), grid=grid, first=8, width=width, whole=whole)
+    return Stem(Canvas(channels=192, size=4, cell=8), grid=grid, first=8, width=width)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_an_untrained_stem_changes_nothing(whole):
+def test_an_untrained_stem_changes_nothing():
     both = torch.stack([pictures(), pictures()], dim=1)
-    assert not make_stem(whole=whole)(both).any()
-
-
-def test_what_is_seen_as_a_whole_is_told_to_every_token_and_knows_where_it_was_seen():
-    stem, before = make_stem(whole=True), pictures()
-    torch.nn.init.normal_(stem.whole.weight)
-    told = []
-    for row in (0, 24):
-        now = before.clone()
-        now[:, :, row : row + 8, :8] += 0.5
-        told.append(stem(torch.stack([now, before], dim=1)))
-    for tokens in told:
-        assert torch.equal(tokens, tokens[:, :1].expand_as(tokens)) and tokens.any()
-    assert not torch.allclose(*told)
+    assert not make_stem()(both).any()
 
 
 def test_tokens_stand_row_by_row_where_their_part_of_the_picture_is():

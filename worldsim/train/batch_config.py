@@ -39,8 +39,6 @@ class BatchConfig:
         imagine_share: Share of rows with captions and the frames that they are of.
         talk_rows: Rows beside these that ask after short clips, see `talks.Talks`. Nothing is drawn
             for them, so they cost a fifth of the others.
-        glance_rows: Rows like these of which only the stem learns, see `glance.Glance`; they cost
-            next to nothing.
         talk_length: Text tokens such a row holds.
         talk_shares: How often such a clip is asked each kind of thing, on average: 2 is twice, 0.25
             one clip in four; what is not named is not asked. Empty: as in `talks.SHARES`.
@@ -74,7 +72,6 @@ class BatchConfig:
     shares: dict[str, float] = field(default_factory=dict)
     imagine_share: float = 0.0
     talk_rows: int = 0
-    glance_rows: int = 0
     talk_length: int = 384
     talk_shares: dict[str, float] = field(default_factory=dict)
     prose_share: float = 0.0

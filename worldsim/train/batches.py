@@ -30,8 +30,7 @@ MOST_PROSE = 96  # tokens of a sentence of plain text
 class Batches:
     """Random access to batches by step number; knows no model and no optimiser.
 
-    A step has rows of play, `batches(step)`, and beside them rows of talk, `batches.talk(step)`,
-    and more of them to be glanced at, `batches.glances(step)`.
+    A step has rows of play, `batches(step)`, and beside them rows of talk, `batches.talk(step)`.
     """
 
     def __init__(
@@ -108,23 +107,18 @@ class Batches:
 
     def talk(self, step: int) -> Batch | None:
         """Build the rows of a step in which frames are only looked at, and asked about."""
-        return self._asked(self.config.talk_rows, np.random.default_rng([self.seed, step, 1]))
-
-    def glances(self, step: int) -> Batch | None:
-        """Build rows like those of talk, without plain text, see `BatchConfig.glance_rows`."""
-        rng = np.random.default_rng([self.seed, step, 2])
-        return self._asked(self.config.glance_rows, rng, prose=False)
-
-    def _asked(self, num_rows: int, rng: np.random.Generator, prose: bool = True) -> Batch | None:
-        config, count = self.config, num_rows * self.config.window // 2  # clips are two frames
+        config, rng = self.config, np.random.default_rng([self.seed, step, 1])
+        count = config.talk_rows * config.window // 2  # clips are two frames
         clips = self._clips(self.talks, count, rng)
         if not clips:
             return None
-        if self._prose and prose:
+        if self._prose:
             texts = rng.integers(len(self._prose), size=round(config.prose_share * count))
             clips += [read(self._prose[k], self.tokenizer) for k in texts]
             clips = [clips[k] for k in rng.permutation(len(clips))]
-        rows, _ = pack(clips, num_rows, config.talk_length, config.window, self.tokenizer.pad)
+        rows, _ = pack(
+            clips, config.talk_rows, config.talk_length, config.window, self.tokenizer.pad
+        )
         none = np.zeros_like(rows.frame_doc)
         return self.with_noise(rows, rng, none, none)
 

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from worldsim.batch import Batch
 from worldsim.train.batches import Batches
 
-All = tuple[Batch, Batch | None, Batch | None]
+Both = tuple[Batch, Batch | None]
 
 
 def load(
     batches: Batches, step: int, ahead: int = 1, threads: int = 1, pin: bool = False
-) -> Generator[All, None, None]:
-    """Yield play, talk and glances of ``step, step + 1, …``.
+) -> Generator[Both, None, None]:
+    """Yield play and talk of ``step, step + 1, …``.
 
     Args:
         batches: Makes them; what a step has does not depend on who asks, or when.
@@ -36,9 +36,13 @@ def load(
                 batch.cancel()
 
 
-def make(batches: Batches, step: int, pin: bool = False) -> All:
-    """Build play, talk and glances of one step."""
-    play, talk, glances = batches(step), batches.talk(step), batches.glances(step)
+def make(batches: Batches, step: int, pin: bool = False) -> Both:
+    """Build play and talk of one step."""
+    play, talk = batches(step), batches.talk(step)
     if pin:
-        play, talk, glances = play.pinned(), talk and talk.pinned(), glances and glances.pinned()
-    return play, talk, glances
+        play, talk = _pinned(play), talk and _pinned(talk)
+    return play, talk
+
+
+def _pinned(batch: Batch) -> Batch:
+    return batch.pinned()

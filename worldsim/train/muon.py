@@ -74,17 +74,12 @@ def orthogonalise(gradient: Tensor, steps: int = 5) -> Tensor:
 
 
 def make_optimizers(
-    network: WorldTransformer,
-    critic: nn.Module | None,
-    glance: nn.Module | None,
-    rate: float,
-    decay: float,
+    network: WorldTransformer, critic: nn.Module | None, rate: float, decay: float
 ) -> list[Optimizer]:
     """Return Muon for the blocks' matrices and AdamW for everything else, a critic apart."""
     blocks = [p for p in network.blocks.parameters() if p.ndim == 2]
     chosen = {id(p) for p in blocks}
     rest = [p for p in network.parameters() if id(p) not in chosen]
-    rest += glance.parameters() if glance is not None else ()
     optimizers: list[Optimizer] = [
         Muon(blocks, lr=rate, weight_decay=decay),
         AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=decay, fused=True),

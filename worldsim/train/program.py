@@ -40,7 +40,6 @@ class ModelConfig:
     plan_width: int = 32
     match_width: int = 32
     stem_width: int = 32
-    stem_whole: bool = True
     split: bool = True
     may_rest: bool = True
     may_appear: bool = False
@@ -96,7 +95,7 @@ PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
-OPTIONAL = ("match_width", "stem_width", "stem_whole", "may_rest", "may_appear", "hears")
+OPTIONAL = ("match_width", "stem_width", "may_rest", "may_appear", "hears")
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 

@@ -18,11 +18,11 @@ from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 from worldsim.objective import Eye, ObjectiveConfig, WorldObjective
-from worldsim.precision import choose_precision
+from worldsim.precision import multiplies_bf16
 from worldsim.train.batches import Batches
 from worldsim.train.dreams import Dreams
 from worldsim.train.flops import count_flops, utilisation
-from worldsim.train.loader import All, load, make
+from worldsim.train.loader import Both, load, make
 from worldsim.train.muon import make_optimizers
 from worldsim.train.run import RunFolder
 from worldsim.train.samples import START_FRAMES, draw_sheet, pick_starts
@@ -89,7 +89,7 @@ class WorldStage:
         """Prepare model, optimisers and averages, and load the run's state if there is one."""
         self.checkpoint, self.batches = checkpoint, batches
         self.config, self.run_folder = config, run
-        precision = choose_precision(config.precision, device)
+        precision = _precision(config.precision, device)
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
         # Convolutions train a tenth faster on pictures whose channels lie side by side.
         self.network = checkpoint.network
@@ -100,14 +100,14 @@ class WorldStage:
         whole = WorldObjective(
             self.network, objective, self._eye() if self.network.painter else None
         )
-        self.critic, self.glance = whole.critic, whole.glance
+        self.critic = whole.critic
         self.dreams = Dreams(self.network, checkpoint.tokenizer, checkpoint.rollout, batches)
         self.optimizers = make_optimizers(
-            self.network, self.critic, self.glance, config.rate, config.weight_decay
+            self.network, self.critic, config.rate, config.weight_decay
         )
         self.objective = self.accelerator.prepare(whole)
         self.optimizers = [self.accelerator.prepare(o) for o in self.optimizers]
-        self.forward = (
+        self.forward = (  # play and talk have a shape each, which never changes
             torch.compile(self.objective, dynamic=False) if config.compile else self.objective
         )
         self.ema = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True,
@@ -165,7 +165,7 @@ class WorldStage:
         budget = 60 * self.config.budget
         return self.step >= self.config.steps or bool(budget and self.seconds >= budget)
 
-    def _batches(self) -> Generator[All, None, None]:
+    def _batches(self) -> Generator[Both, None, None]:
         """Prepare batches from the present step on."""
         config = self.config
         if config.prefetch < 1 or config.loaders < 1:
@@ -176,19 +176,17 @@ class WorldStage:
         pin = self.accelerator.device.type == "cuda"
         return load(self.batches, self.step, config.prefetch, config.loaders, pin)
 
-    def flops(self, batch: Batch, *asked: Batch | None) -> float:
+    def flops(self, batch: Batch, asked: Batch | None = None) -> float:
         """Count the operations of an update; nothing is learnt from it."""
-        batches = self._there(batch, *asked)
+        device = self.accelerator.device
+        batch, asked = batch.to(device), asked and asked.to(device)
         with self.accelerator.autocast():
-            flops = count_flops(lambda: self.objective(*batches)[0])
+            flops = count_flops(lambda: self.objective(batch, asked)[0])
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         return flops
 
-    def _there(self, *batches: Batch | None) -> list[Batch | None]:
-        return [batch and batch.to(self.accelerator.device) for batch in batches]
-
-    def update(self, batch: Batch, *asked: Batch | None) -> dict[str, float]:
+    def update(self, batch: Batch, asked: Batch | None = None) -> dict[str, float]:
         """Take one step; a loss or gradient that is not finite stops the run."""
         rate = self.rate_at(self.step)
         batch = batch.to(self.accelerator.device)
@@ -196,7 +194,7 @@ class WorldStage:
             self._with_average(lambda: self.dreams.renew(self.step))
         batch = self.dreams.into(batch)
         with self.accelerator.autocast():
-            loss, logs = self.forward(batch, *self._there(*asked))
+            loss, logs = self.forward(batch, asked and asked.to(self.accelerator.device))
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if not torch.isfinite(loss + norm):
@@ -233,7 +231,6 @@ class WorldStage:
             "seconds": self.seconds,
             "network": self.network.state_dict(),
             "critic": self.critic.state_dict() if self.critic else None,
-            "glance": self.glance.state_dict() if self.glance else None,
             "optimizers": [o.state_dict() for o in self.optimizers],
             "ema": self.ema.state_dict(),
             "dreams": self.dreams.state(),
@@ -273,8 +270,6 @@ class WorldStage:
             self.network.load_state_dict(state["network"])
             if self.critic:
                 self.critic.load_state_dict(state["critic"])
-            if self.glance:
-                self.glance.load_state_dict(state["glance"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.ema.load_state_dict(state["ema"])
@@ -295,3 +290,12 @@ def _keep_still(network: nn.Module, only: list[str]) -> None:
     if not any(parameter.requires_grad for parameter in network.parameters()):
         parts = ", ".join(name for name, _ in network.named_children())
         raise WorldsimError(f"stage.only={only} names no parameters: use names such as {parts}")
+
+
+def _precision(wanted: str, device: torch.device) -> str:
+    """Choose bf16 where the hardware multiplies it; elsewhere it is far slower than float32."""
+    if wanted not in ("auto", "no", "bf16"):
+        raise WorldsimError(f"unknown stage.precision={wanted}: use auto, no or bf16")
+    if wanted != "auto":
+        return wanted
+    return "bf16" if multiplies_bf16(device) else "no"

@@ -21,7 +21,6 @@ def test_one_run_learns_several_worlds_and_has_starts_in_each(data, tmp_path):
     config = make_config(f"{data},{tmp_path / 'other'}", tmp_path / "run", steps=2)
     config.heldout, config.num_starts = config.data, 4
     config.batch.shares, config.batch.talk_rows = {"sliding": 0.5, "gliding": 0.5}, 2
-    config.batch.glance_rows = 2
     config.batch.prose_share, config.stage.count_flops = 0.2, True
     train(config)
     assert (tmp_path / "run" / "prose.json").exists()

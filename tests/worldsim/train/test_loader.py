@@ -13,15 +13,14 @@ from worldsim.train.loader import load
 
 @pytest.fixture(scope="module")
 def batches():
-    return make_batches(make_tokenizer(), talk_rows=2, glance_rows=3)
+    return make_batches(make_tokenizer(), talk_rows=2)
 
 
 @pytest.mark.parametrize(("ahead", "threads"), [(1, 1), (4, 1), (4, 3)])
 def test_a_resumed_run_sees_the_batches_it_would_have_seen(batches, ahead, threads):
     found = islice(load(batches, 5, ahead, threads), 4)
-    for step, (play, talk, glances) in zip(range(5, 9), found, strict=True):
+    for step, (play, talk) in zip(range(5, 9), found, strict=True):
         assert same(play, batches(step)) and same(talk, batches.talk(step))
-        assert same(glances, batches.glances(step))
 
 
 def test_while_one_is_in_use_so_many_are_made_and_no_more(batches, monkeypatch):
@@ -31,11 +30,11 @@ def test_while_one_is_in_use_so_many_are_made_and_no_more(batches, monkeypatch):
         made.append(step)
         if len(made) == 4:
             enough.set()
-        return step, None, None
+        return step, None
 
     monkeypatch.setattr(loader, "make", note)
     coming = load(batches, 7, ahead=3)
-    assert next(coming) == (7, None, None)
+    assert next(coming) == (7, None)
     assert enough.wait(10)
     time.sleep(0.05)
     assert made == [7, 8, 9, 10]
@@ -51,9 +50,9 @@ def test_what_goes_wrong_while_a_batch_is_made_reaches_who_waits_for_it(batches,
         next(load(batches, 0))
 
 
-def test_every_part_of_a_step_is_pinned_for_a_gpu(batches, monkeypatch):
+def test_every_part_of_play_and_talk_is_pinned_for_a_gpu(batches, monkeypatch):
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x.shape) or x)
-    play, talk, glances = loader.make(batches, 3, pin=True)
-    assert same(play, batches(3)) and len(pinned) == 3 * (len(Batch._fields) - 1), "but motion"
-    assert same(talk, batches.talk(3)) and same(glances, batches.glances(3))
+    play, talk = loader.make(batches, 3, pin=True)
+    assert same(play, batches(3)) and len(pinned) == 2 * (len(Batch._fields) - 1), "but motion"
+    assert same(talk, batches.talk(3))

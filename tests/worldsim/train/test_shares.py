@@ -25,19 +25,6 @@ def test_rows_of_talk_show_short_clips_and_say_something_of_them(tokenizer):
     assert not same(batches.talk(0), batches.talk(1))
 
 
-def test_glances_are_other_clips_than_those_of_talk_and_no_plain_text(tokenizer):
-    prose = ["a small maze", "go on"]
-    batches = make_batches(tokenizer, talk_rows=2, glance_rows=6, prose_share=0.5, prose=prose)
-    glances, talk = batches.glances(3), batches.talk(3)
-    assert len(glances.frame_doc) == 6 and len(talk.frame_doc) == 2
-    assert same(glances, batches.glances(3)) and not same(glances, batches.glances(4))
-    documents = {
-        doc: set(glances.text_branch[glances.text_doc == doc].tolist()) for doc in range(9)
-    }
-    assert all(0 in branches for branches in documents.values()), "plain text is a branch alone"
-    assert make_batches(tokenizer, talk_rows=2).glances(3) is None
-
-
 def test_without_rows_of_talk_or_anything_to_say_there_is_no_talk(tokenizer):
     assert make_batches(tokenizer).talk(0) is None
     assert make_batches(tokenizer, talk_rows=2, labelled_share=0.0).talk(0) is None
