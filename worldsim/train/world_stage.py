@@ -107,9 +107,8 @@ class WorldStage:
         )
         self.objective = self.accelerator.prepare(whole)
         self.optimizers = [self.accelerator.prepare(o) for o in self.optimizers]
-        self.forward = (  # play and talk have a shape each, which never changes
-            torch.compile(self.objective, dynamic=False) if config.compile else self.objective
-        )
+        fixed = torch.compile(self.objective, dynamic=False) if config.compile else None
+        self.forward = fixed or self.objective  # play and talk have a shape each, for good
         self.ema = EMAModel(self.network.parameters(), decay=config.ema, use_ema_warmup=True,
                             power=0.75)  # fmt: skip
         self.ema.to(self.accelerator.device)
