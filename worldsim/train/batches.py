@@ -108,7 +108,7 @@ class Batches:
     def talk(self, step: int) -> Batch | None:
         """Build the rows of a step in which frames are only looked at, and asked about."""
         config, rng = self.config, np.random.default_rng([self.seed, step, 1])
-        count = config.talk_rows * config.window // 2  # clips are two frames
+        count = config.talk_rows * config.window
         clips = self._clips(self.talks, count, rng)
         if not clips:
             return None
