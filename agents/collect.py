@@ -15,9 +15,11 @@ from omegaconf import MISSING
 from tqdm.auto import tqdm
 
 from agents.bundled import find_agent
+from agents.guided import NAME as GUIDE
+from agents.guided import Guided
 from agents.play import Agent, make_real
 from agents.policy import PolicyAgent
-from agents.scripted import RandomHold
+from agents.scripted import RandomHold, Slipping
 from agents.skip import Skip
 from agents.tasks import Task, find_task
 from worldsim.data import Dataset, DatasetWriter, Episode
@@ -32,7 +34,10 @@ class AgentCollectConfig:
     Attributes:
         task: What is played.
         path: Dataset to write or to go on with.
-        agent: Who plays: folder or name of a trained agent; empty: bursts of the task's keys.
+        agent: Who plays: folder or name of a trained agent, or ``guide``, the scripted reference;
+            empty: bursts of the task's keys.
+        slips: Share of the stretches of play that are bursts all the same: mistakes, and ways
+            back from them.
         steps: Steps in the dataset when it is done.
         split: Of places and seeds: train or heldout.
         pain: Taken off the recorded reward for every point of health lost, where there is any: a
@@ -44,6 +49,7 @@ class AgentCollectConfig:
     task: str = MISSING
     path: str = MISSING
     agent: str = ""
+    slips: float = 0.0
     steps: int = 20_000
     split: str = "train"
     pain: float = 0.0
@@ -61,8 +67,13 @@ def collect(cfg: AgentCollectConfig) -> None:
         raise WorldsimError(
             f"steps={cfg.steps}, split={cfg.split}: use 1 or more, train or heldout"
         )
-    folder = find_agent(cfg.agent) if cfg.agent else None
-    act(task, Path(cfg.path), cfg.steps, folder, cfg.seed, cfg.split, cfg.pain, cfg.skip)
+    if not 0 <= cfg.slips <= 1 or (cfg.slips and not cfg.agent):
+        raise WorldsimError(
+            f"slips={cfg.slips}, agent={cfg.agent}: use 0 to 1, and say whose play it breaks"
+        )
+    folder = find_agent(cfg.agent) if cfg.agent and cfg.agent != GUIDE else None
+    act(task, Path(cfg.path), cfg.steps, folder, cfg.seed, cfg.split, cfg.pain, cfg.skip,
+        cfg.agent == GUIDE, cfg.slips)  # fmt: skip
     dataset = Dataset(cfg.path)
     write_summary(dataset, dataset.path)
     write_attribution(dataset)
@@ -78,6 +89,8 @@ def act(
     split: str = "train",
     pain: float = 0.0,
     skip: int = 1,
+    guided: bool = False,
+    slips: float = 0.0,
 ) -> None:
     """Live in the real world until a dataset has so many steps.
 
@@ -90,6 +103,8 @@ def act(
         split: Of places and seeds.
         pain: Taken off the recorded reward for every point of health lost.
         skip: Steps of the simulator to one that is recorded.
+        guided: Whether the task's guide acts, in place of bursts.
+        slips: Share of the stretches of play that are bursts all the same.
     """
     env = Skip(make_real(task, split, pain), skip)
     spec, keys = env.spec_world, [env.spec_world.action_index(words) for words in task.keys]
@@ -101,8 +116,11 @@ def act(
                 luck = int(np.random.SeedSequence([seed, writer.num_episodes])
                            .generate_state(1, np.uint64)[0] >> 2)  # fmt: skip
                 agent: Agent = RandomHold(spec, luck, keys, spec.skip)
-                if folder:
-                    agent = PolicyAgent.load(folder, spec, seed=luck)
+                if guided:
+                    agent = Slipping(Guided(env, task), agent, slips, luck, spec.skip)
+                elif folder:
+                    knows = PolicyAgent.load(folder, spec, seed=luck)
+                    agent = Slipping(knows, agent, slips, luck, spec.skip)
                 writer.append(live(env, agent, luck, most=steps - done))
                 bar.update(min(_lived(writer), steps) - bar.n)
             bar.close()

@@ -117,6 +117,56 @@ class RandomHold:
         return self._action
 
 
+class Actor(Protocol):
+    """Whoever acts."""
+
+    def reset(self) -> None:
+        """Begin an episode."""
+
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the next action."""
+
+
+class Slipping:
+    """Somebody who knows what to do, and now and then somebody else for a while.
+
+    Play of one who makes no mistakes shows no way back from any (Laskey et al. 2017, "DART",
+    arXiv 1703.09327, adds noise for that; here it lasts).
+
+    Args:
+        agent: Who knows.
+        other: Who does not.
+        share: Of the stretches that are the other's.
+        seed: Of all choices.
+        skip: Usual steps that a step here is as long as.
+    """
+
+    STRETCH = (8, 32)  # usual steps, fewest and most
+
+    def __init__(
+        self, agent: Actor, other: Actor, share: float, seed: int = 0, skip: int = 1
+    ) -> None:
+        self._both, self._share = (agent, other), share
+        self._random = np.random.default_rng([seed, 1])
+        self._span = [-(-steps // skip) for steps in self.STRETCH]
+        self._now, self._left = agent, 0
+
+    def reset(self) -> None:
+        """Begin an episode with a new stretch."""
+        self._left = 0
+        for agent in self._both:
+            agent.reset()
+
+    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
+        """Return the action of who it is the turn of; both are asked, so that both keep up."""
+        if not self._left:
+            self._now = self._both[int(self._random.random() < self._share)]
+            self._left = int(self._random.integers(self._span[0], self._span[1] + 1))
+        self._left -= 1
+        chosen = [agent.act(observation, info) for agent in self._both]
+        return chosen[self._both.index(self._now)]
+
+
 class Script:
     """Does what is written, then nothing: ``"forward*20 turn left*5 w+q*10"``.
 

@@ -49,3 +49,11 @@ def follows_left(batch: Batch) -> Tensor:
     doc, time = batch.frame_doc, batch.frame_time
     follows = (doc[:, 1:] == doc[:, :-1]) & (time[:, 1:] == time[:, :-1] + 1)
     return F.pad(follows, (1, 0)).to(batch.latents.dtype)
+
+
+def asks_about(batch: Batch) -> Tensor:
+    """(B, L): number of the frame that an aside is about, -1 for all other text."""
+    same = batch.text_doc[:, :, None] == batch.frame_doc[:, None]
+    same &= batch.text_time[:, :, None] == batch.frame_time[:, None]
+    same &= ((batch.text_branch > 0) & (batch.text_doc >= 0))[:, :, None]
+    return torch.where(same.any(dim=2), same.int().argmax(dim=2), -1)

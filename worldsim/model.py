@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from worldsim.attention import Attend, frame_positions, rotary_angles, text_positions
 from worldsim.block import Block
 from worldsim.canvas import Canvas
+from worldsim.glance import Glance, Told
 from worldsim.hearing import Hearing
 from worldsim.painter import Moved, Painter
 from worldsim.stem import Stem
@@ -36,17 +37,18 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         patch: Latent cells per token along each side; ``(latent_size / patch)²`` tokens a frame.
         cell: Pixels along each side of a latent cell where the codec is linear, else 1; see
             `Canvas`.
-        painter_width: Channels of the painter where a cell is one spot; half as many at each finer
-            size. See `Painter`. 0: no painter, every frame is drawn by the transformer alone.
-        match_width: Channels by which the painter compares the last two frames, see `Matching`; 0:
-            it does not.
+        painter_width: Channels of the painter where a cell is one spot, half as many at each finer
+            size, see `Painter`; 0: every frame is drawn by the transformer alone.
+        match_width: Channels by which the painter compares two frames, see `Matching`; or 0.
         plan_width: Values the painter is told about each cell.
-        stem_width: Channels of the stem at the finest size, a multiple of 8: frames that are only
-            looked at pass through it. 0: none, they are seen through one matrix alone.
+        stem_width: Channels of the stem at the finest size, a multiple of 8, see `Stem`; 0: frames
+            that are only looked at are seen through one matrix alone.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
+        glance_width: Channels of what looks at frames that are asked about, a multiple of 8, see
+            `Glance`; 0: they are seen by attention alone.
     """
 
     surprise: Tensor
@@ -71,10 +73,12 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         may_rest: bool = False,
         may_appear: bool = False,
         hears: bool = False,
+        glance_width: int = 0,
     ):
         super().__init__()
-        if width % 64 or latent_size % patch or stem_width % 8:
-            raise ValueError(f"{width=} {latent_size=} {patch=} {stem_width=} do not fit together")
+        if width % 64 or latent_size % patch or stem_width % 8 or glance_width % 8:
+            given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
+            raise ValueError(f"{given} do not fit together")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -92,6 +96,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.hearing = Hearing(width) if hears else None
         self.image_in = nn.Linear(2 * values, width)
         self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
+        self.glance = Glance(self.canvas, glance_width, width) if glance_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
         self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
@@ -137,6 +142,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         frame_time: Tensor,
         attend: Attend,
         num_history: int = 0,
+        told: Told | None = None,
     ) -> tuple[Tensor, Tensor, Moved | None]:
         """Run the network once.
 
@@ -145,21 +151,22 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text_time: ``(B, L)`` step of every text token.
             text_index: ``(B, L)`` place of a token within the text of its step.
             frames: ``(B, F, c, h, w)`` latents, noisy to the degree `levels` says.
-            past: ``(B, F, 2, c, h, w)`` latents of the frame before and of the one before that,
-                zeros where there is none.
+            past: ``(B, F, 2, c, h, w)``, of the two frames before; zeros where there is none.
             said: ``(B, F, D)`` what is heard of the last words before each frame, see `hear`.
             levels: ``(B, F)`` in [0, 1]; 0 is clean, 1 is pure noise.
             frame_time: ``(B, F)`` step of every frame.
             attend: What sees what; text first, then the frames' tokens.
             num_history: Frames at the front that are only looked at, H.
+            told: What is told of frames to text that asks about them, see `tell`.
 
         Returns:
             Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
-            how the frames before are moved, all ``(B, F - H, ...)``; None where no painter moves
-            them.
+            how the frames before are moved, all ``(B, F - H, ...)``; None without a painter.
         """
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
+        if told:
+            text = text + told.seen.to(text.dtype)
         about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
         seen = frames if self.painter else frames / _spread(levels).to(frames.dtype)
@@ -175,6 +182,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         angles = rotary_angles(positions, head_dim=64)
         for layer, block in enumerate(self.blocks):
             text, image = block(text, image, angles, layer, attend)
+        if told and self.glance:
+            text = text + self.glance.answer(text) * told.asks[..., None]
         logits = self.text_out(self.text_norm(text)) if num_text else text
         if num_history == frames.shape[1]:
             nothing = frames[:, num_history:]
@@ -250,6 +259,13 @@ class WorldTransformer(ModelMixin, ConfigMixin):
     def hear(self, said: Tensor, age: Tensor) -> Tensor:
         """Return what leads to frames, of what was said `age` frames ago, see `Hearing`."""
         return self.hearing(said, age) if self.hearing else said
+
+    def tell(self, latents: Tensor, of: Tensor, index: Tensor) -> Told | None:
+        """Tell text what it asks about, see `Glance.tell`; latents ``(B, F, 2, c, h, w)``."""
+        if not self.glance:
+            return None
+        pictures = self.canvas.draw(latents.flatten(0, 2))
+        return self.glance.tell(pictures.unflatten(0, latents.shape[:3]), of, index)
 
     def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
-from worldsim.batch import Batch, follows_left
+from worldsim.batch import Batch, asks_about, follows_left
 from worldsim.critic import Critic
 from worldsim.distances import apart, astray, emphasis, off, style, tone
 from worldsim.model import WorldTransformer
@@ -110,13 +110,33 @@ class WorldObjective(nn.Module):
         self.config = config
         self.eye = eye
 
-    def forward(self, batch: Batch, asked: Batch | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, batch: Batch | None, asked: Batch | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return loss and logs, ``"loss"`` and each of its terms unweighted.
 
         Args:
-            batch: Play.
+            batch: Play, if anything is to be drawn.
             asked: Clips that are only looked at.
         """
+        config, logs = self.config, dict[str, Tensor]()
+        if batch is not None:
+            logs |= self._drawn(batch)
+        if asked is not None:
+            logs["talk"] = self.answers(asked)
+        weights = {
+            "text": 1.0, "talk": config.talk_weight,
+            "flow": config.flow_weight, "pixel": config.pixel_weight,
+            "perceptual": config.perceptual_weight, "motion": config.motion_weight,
+            "hindsight": config.hindsight_weight, "pace": config.pace_weight,
+            "style": config.style_weight, "tone": config.tone_weight,
+            "fake": config.critic_weight, "critic": 1.0,
+        }  # fmt: skip
+        loss = sum((weights[name] * value for name, value in logs.items()), torch.zeros(()))
+        return loss, {"loss": loss.detach()} | {k: v.detach() for k, v in logs.items()}
+
+    def _drawn(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the terms of what happens: words, and frames that are drawn."""
         config = self.config
         logits, velocity, moved = self.predict(batch)
         error = (velocity.float() - (batch.noise - batch.latents)).square().mean(dim=(2, 3, 4))
@@ -140,22 +160,10 @@ class WorldObjective(nn.Module):
         share = {name: dreamed if name in DREAMS_ALONE else agreed for name in logs}
         # What is done moves a dream as it moved what was recorded.
         share["hindsight"] = share["pace"] = weight
-        logs = {"text": text} | {
+        return {"text": text} | {
             name: (value * share[name]).sum() / share[name].sum().clamp(min=1)
             for name, value in logs.items()
         }
-        if asked is not None:
-            logs["talk"] = self.answers(asked)
-        weights = {
-            "text": 1.0, "talk": config.talk_weight,
-            "flow": config.flow_weight, "pixel": config.pixel_weight,
-            "perceptual": config.perceptual_weight, "motion": config.motion_weight,
-            "hindsight": config.hindsight_weight, "pace": config.pace_weight,
-            "style": config.style_weight, "tone": config.tone_weight,
-            "fake": config.critic_weight, "critic": 1.0,
-        }  # fmt: skip
-        loss = sum((weights[name] * value for name, value in logs.items()), torch.zeros(()))
-        return loss, {"loss": loss.detach()} | {k: v.detach() for k, v in logs.items()}
 
     def _look(
         self, clean: Tensor, before: Tensor, guess: Tensor, moved: Tensor
@@ -209,9 +217,11 @@ class WorldObjective(nn.Module):
     def read(self, batch: Batch) -> Tensor:
         """Return logits ``(B, L, vocab)``; frames are only looked at, none is drawn."""
         history, past, said, attend = self._seen(batch)
+        seen = torch.stack([batch.seen, past[:, :, 0]], dim=2)
+        told = self.network.tell(seen, asks_about(batch), batch.text_index)
         return self.network(
             batch.text_ids, batch.text_time, batch.text_index, history, past, said,
-            batch.history_levels, batch.frame_time, attend, num_history=history.shape[1],
+            batch.history_levels, batch.frame_time, attend, history.shape[1], told,
         )[0]  # fmt: skip
 
     def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Moved | None]:

@@ -127,7 +127,7 @@ class Reader:
             raise WorldsimError(f"{len(frames)} frames have {len(frames) - 1} actions between them")
         done = [self.tokenizer.encode(spec.action_text(spec.action_index(a))) for a in actions]
         logits = self._see([list(frames)], [[]], done, words)
-        return self._choose(offered, logits, self.tokenizer.frame)[0]
+        return self._choose(offered, logits, self.tokenizer.frame, aside=False)[0]
 
     @torch.inference_mode()
     def depth(self, frames: Frames) -> np.ndarray:
@@ -216,16 +216,18 @@ class Reader:
         logits[..., self.tokenizer.answer_ids] = -torch.inf
         return logits
 
-    def _choose(self, actions: Sequence[str], logits: Tensor, end: int) -> list[str]:
+    def _choose(
+        self, actions: Sequence[str], logits: Tensor, end: int, aside: bool = True
+    ) -> list[str]:
         """Return for each lane the action likeliest to be said, with what comes after it."""
-        chances = torch.stack(
-            [self._likelihood(logits, [*self.tokenizer.encode(words), end]) for words in actions]
-        )
+        said = [[*self.tokenizer.encode(words), end] for words in actions]
+        chances = torch.stack([self._likelihood(logits, ids, aside) for ids in said])
         return [actions[k] for k in chances.argmax(dim=0).tolist()]
 
-    def _likelihood(self, logits: Tensor, ids: list[int]) -> Tensor:
+    def _likelihood(self, logits: Tensor, ids: list[int], aside: bool) -> Tensor:
         """Return the logarithm of the chance that exactly these tokens follow, ``(B,)``."""
-        after = self._sayable(self._rollout.weigh(self._lanes, ids[:-1], self._places))
+        after = self._rollout.weigh(self._lanes, ids[:-1], self._places, aside=aside)
+        after = self._sayable(after)
         chances = torch.cat([logits[:, None], after], dim=1).log_softmax(dim=-1)  # (B, L, vocab)
         return chances[:, torch.arange(len(ids)), ids].sum(dim=1)
 

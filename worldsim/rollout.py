@@ -14,6 +14,7 @@ from torch import Tensor
 
 from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
+from worldsim.glance import Told
 from worldsim.model import WorldTransformer
 from worldsim.sampler import denoise
 from worldsim.sequence import FIRST_WORD
@@ -95,10 +96,10 @@ class Rollout:
         """
         text = self._step_words(lanes, asked)
         last = text.valid.sum(dim=1) - 1
-        return self._read(lanes, text)[torch.arange(len(lanes)), last].float()
+        return self._read(lanes, text, aside=True)[torch.arange(len(lanes)), last].float()
 
     def go_on(self, lanes: Tensor, tokens: Tensor, places: Tensor) -> Tensor:
-        """Read one more token of a step's text; return the logits of the next one, (B, vocab).
+        """Read one more token of an answer; return the logits of the next one, (B, vocab).
 
         Args:
             lanes: ``(B,)``.
@@ -107,9 +108,16 @@ class Rollout:
                 the world's answer among them.
         """
         text = Words(tokens[:, None], torch.ones_like(tokens[:, None]), places[:, None])
-        return self._read(lanes, text)[:, 0].float()
+        return self._read(lanes, text, aside=True)[:, 0].float()
 
-    def weigh(self, lanes: Tensor, ids: list[int], places: Tensor, alone: bool = False) -> Tensor:
+    def weigh(
+        self,
+        lanes: Tensor,
+        ids: list[int],
+        places: Tensor,
+        alone: bool = False,
+        aside: bool = True,
+    ) -> Tensor:
         """Return the logits after each of some words, (B, L, vocab), without keeping them.
 
         Args:
@@ -117,10 +125,11 @@ class Rollout:
             ids: The words, the same for all.
             places: ``(B,)``, that of the first, as for `go_on`.
             alone: Whether none of them sees another.
+            aside: Whether they are about the newest frame, and no part of what happens.
         """
         text = self._pad([ids] * len(lanes), first=0)
         text = text._replace(places=text.places + places[:, None])
-        return self._pass(lanes, text, None, 0.0, alone=alone)[0].float()
+        return self._pass(lanes, text, None, 0.0, alone=alone, aside=aside)[0].float()
 
     def draw(
         self, lanes: Tensor, words: Sequence[list[int]] | None, noise: Tensor, levels: list[float]
@@ -202,10 +211,10 @@ class Rollout:
             torch.tensor(ids, device=self.device), torch.tensor(valid, device=self.device), places
         )
 
-    def _read(self, lanes: Tensor, text: Words) -> Tensor:
+    def _read(self, lanes: Tensor, text: Words, aside: bool = False) -> Tensor:
         """Take words in; return the logits after each, (B, L, vocab)."""
         self._hear(lanes, text)
-        logits, _ = self._pass(lanes, text, None, 0.0)
+        logits, _ = self._pass(lanes, text, None, 0.0, aside=aside)
         self._keep(lanes, text)
         return logits
 
@@ -231,12 +240,13 @@ class Rollout:
         level: float,
         frame_first: bool = False,
         alone: bool = False,
+        aside: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Run the network once on text, a frame, or both; text stands first in the tensors.
 
         In order and time text stands before the frame, where it belongs to the step of the frame
         before; with `frame_first` it follows the frame. With `alone` no token sees another of
-        this pass.
+        this pass. With `aside` words are about the newest frame, which they are told of.
         """
         b, n = len(lanes), self.network.num_tokens if latents is not None else 0
         text = text or self._pad([[]] * b, first=0)
@@ -253,6 +263,10 @@ class Rollout:
             alone,
         )
         past = self.past[lanes][:, None, :2]
+        told: Told | None = None
+        if aside:
+            asks = valid & (text.places >= FIRST_WORD)
+            told = self.network.tell(past.to(self.network.dtype), asks.long() - 1, text.places)
         if latents is None:
             past, now = past[:, :0], now[:, :0]
             frames = past[:, :, 0]
@@ -267,5 +281,6 @@ class Rollout:
             said[:, : frames.shape[1]],
             torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
             num_history=frames.shape[1] if frame_first else 0,
+            told=told,
         )  # fmt: skip
         return logits, velocity.flatten(0, 1).float()

@@ -67,10 +67,22 @@ def test_long_steps_are_recorded_as_a_world_of_its_own_with_keys_held_as_long(tm
         collect(AgentCollectConfig("toy", str(tmp_path / "4"), steps=700))
 
 
+def test_a_guide_can_be_the_one_that_plays_with_slips_and_all(tmp_path):
+    paid = {}
+    for slips in (0.0, 0.5):
+        path = tmp_path / f"{slips}"
+        collect(AgentCollectConfig("toy", str(path), agent="guide", slips=slips, steps=240))
+        dataset = Dataset(path)
+        paid[slips] = np.mean([dataset.load_steps(k).rewards.mean() for k in range(len(dataset))])
+    assert paid[0.0] == 1.0 and 0.5 < paid[0.5] < 0.9
+
+
 def test_what_makes_no_sense_is_refused(tmp_path):
     cfg = AgentCollectConfig("toy", str(tmp_path / "d"))
     for wrong, says in (({"steps": 0}, "steps=0"), ({"split": "test"}, "split=test"),
-                        ({"agent": "nobody"}, "'nobody' is no agent")):  # fmt: skip
+                        ({"agent": "nobody"}, "'nobody' is no agent"),
+                        ({"slips": 0.5}, "say whose play"),
+                        ({"agent": "guide", "slips": 2.0}, "slips=2.0")):  # fmt: skip
         with pytest.raises(WorldsimError, match=says):
             collect(replace(cfg, **wrong))
     assert not (tmp_path / "d").exists()

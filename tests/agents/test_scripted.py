@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from agents.scripted import RandomActions, RandomHold, Script, Stay
+from agents.scripted import RandomActions, RandomHold, Script, Slipping, Stay
 from tests.fakes import FAKE_SPEC
 from worldsim.errors import WorldsimError
 
@@ -41,6 +41,23 @@ def test_held_actions_that_are_given_are_all_held_and_no_other() -> None:
     actions = act(RandomHold(FAKE_SPEC, 0, given), 400)
     assert set(actions) == {"stay", "strafe left", "strafe right"}
     assert sum(a != b for a, b in zip(actions, actions[1:], strict=False)) < 100
+
+
+@pytest.mark.parametrize(("skip", "longest"), [(1, 32), (4, 8)])
+def test_who_slips_does_so_for_a_while_and_as_often_as_said(skip, longest) -> None:
+    agent = Slipping(Stay(0), Stay(1), 0.25, seed=3, skip=skip)
+    actions = np.array([agent.act(FRAME, {}) for _ in range(8000)])
+    assert 0.2 < actions.mean() < 0.3
+    ends = np.flatnonzero(np.diff(actions)) + 1
+    assert np.diff(ends).min() >= longest / 4, "stretches, not single steps"
+    again = Slipping(Stay(0), Stay(1), 0.25, seed=3, skip=skip)
+    assert actions.tolist() == [again.act(FRAME, {}) for _ in range(8000)]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_who_never_slips_or_always_is_one_of_both(share) -> None:
+    agent = Slipping(Stay(0), Stay(1), share)
+    assert {agent.act(FRAME, {}) for _ in range(200)} == {int(share)}
 
 
 def test_a_script_is_words_or_keys_and_then_nothing() -> None:

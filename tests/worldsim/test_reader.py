@@ -57,7 +57,7 @@ def training_logits(reader, num_frames, talks):
         frames, *[torch.zeros(shape, dtype=torch.long)] * 2,
     )  # fmt: skip
     objective = WorldObjective(reader.network, ObjectiveConfig())
-    return objective.predict(batch)[0][0].detach(), rows.text_ids[0]
+    return objective.read(batch)[0].detach(), rows.text_ids[0]
 
 
 @pytest.mark.parametrize("num_frames", [1, 2])

@@ -13,7 +13,7 @@ class BatchConfig:
     """What goes into a row.
 
     Attributes:
-        rows: Rows of a batch.
+        rows: Rows of a batch; 0: nothing is drawn, and only what is asked in `talk_rows` is learnt.
         window: F, frames in a row; also how far the model looks back in a rollout.
         text_length: L, text tokens a row holds.
         say_share: Share of windows steered by sentences instead of actions.
@@ -83,9 +83,19 @@ class BatchConfig:
     rest_lanes: int = 0
     rest_depth: int = 64
 
+    @property
+    def num_frames(self) -> int:
+        """Frames of a batch: those that are drawn, or, where none are, those that are seen."""
+        return (self.rows or self.talk_rows) * self.window
+
 
 def check(config: BatchConfig) -> None:
     """Refuse values that make no sense."""
+    if config.rows < 0 or config.talk_rows < 0 or not config.rows + config.talk_rows:
+        raise WorldsimError(
+            f"batch.rows={config.rows}, batch.talk_rows={config.talk_rows}: use 0 or more, and not "
+            "0 of both"
+        )
     if config.dream_every < 1:
         raise WorldsimError(f"batch.dream_every={config.dream_every}: use 1 or more updates")
     for name in ("dream_depth", *(["rest_depth"] if config.rest_lanes else [])):

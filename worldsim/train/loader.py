@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from worldsim.batch import Batch
 from worldsim.train.batches import Batches
 
-Both = tuple[Batch, Batch | None]
+Both = tuple[Batch | None, Batch | None]
 
 
 def load(
@@ -37,12 +37,8 @@ def load(
 
 
 def make(batches: Batches, step: int, pin: bool = False) -> Both:
-    """Build play and talk of one step."""
-    play, talk = batches(step), batches.talk(step)
+    """Build play and talk of one step, as far as there are rows of them."""
+    play, talk = batches(step) if batches.config.rows else None, batches.talk(step)
     if pin:
-        play, talk = _pinned(play), talk and _pinned(talk)
+        play, talk = play and play.pinned(), talk and talk.pinned()
     return play, talk
-
-
-def _pinned(batch: Batch) -> Batch:
-    return batch.pinned()

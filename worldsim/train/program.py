@@ -18,6 +18,7 @@ from worldsim.train.batch_config import BatchConfig
 from worldsim.train.batches import Batches
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
 from worldsim.train.ends import describe, fit_ends
+from worldsim.train.glances import fit_glance
 from worldsim.train.hindsight import Hindsight
 from worldsim.train.latents import encode_dataset, read_tracks
 from worldsim.train.meanings import describe_learnt, fit_meanings
@@ -44,6 +45,7 @@ class ModelConfig:
     may_rest: bool = True
     may_appear: bool = False
     hears: bool = True
+    glance_width: int = 0
 
 
 @dataclass
@@ -64,6 +66,8 @@ class TrainConfig:
             lacks: they are added, untrained.
         num_steps: Denoising passes a frame, in play and in the dreams shown while training.
         num_starts: Start clips to put into the checkpoint.
+        glance_steps: Updates in which who glances at frames learns what there is to see, before
+            anything is asked in words, see `train.glances`; 0: none.
         meaning_steps: Updates after which it is known what sentences mean, when all else is learnt,
             see `train.meanings`; 0: each is heard as the sum of its words.
         end_dreams: Dreams along play to which the chance of an end is fitted when all else is
@@ -80,6 +84,7 @@ class TrainConfig:
     init_from: str = ""
     num_steps: int = 1
     num_starts: int = 24
+    glance_steps: int = 0
     meaning_steps: int = 0
     end_dreams: int = 0
     codec_options: dict[str, float] = field(default_factory=dict)
@@ -93,9 +98,9 @@ class TrainConfig:
 # What made the codec, the words and the latents in a run's folder, and what a run is besides.
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
-IDENTITY = [*PREPARED, "num_steps", "model", "objective", "batch"]
+IDENTITY = [*PREPARED, "num_steps", "glance_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
-OPTIONAL = ("match_width", "stem_width", "may_rest", "may_appear", "hears")
+OPTIONAL = ("match_width", "stem_width", "may_rest", "may_appear", "hears", "glance_width")
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
@@ -128,9 +133,14 @@ def train(config: TrainConfig) -> None:
     )
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
-    if not config.init_from or config.stage.steps:
+    if not config.init_from or (config.stage.steps and not config.stage.only):
         network.fit_surprise(batches.sample_latents(num=128))
     network.canvas.fit(*codec.canvas())
+    if config.glance_steps and network.glance:
+        fit_glance(
+            network.glance.to(device), network.canvas.to(device), latents, batches.tracks, things,
+            run, config.glance_steps, config.batch.shares, config.seed,
+        )  # fmt: skip
     checkpoint = Checkpoint(
         network=network,
         codec=codec,

@@ -134,14 +134,13 @@ class WorldStage:
             logs = self.update(*batch) | {"wait": wait}
             now = time.monotonic()
             self.seconds += now - began
-            logs["frames_per_second"] = self.batches.config.rows * self.batches.config.window / (
-                now - began
-            )  # fmt: skip
+            logs["frames_per_second"] = self.batches.config.num_frames / (now - began)
             if flops:
                 logs |= utilisation(flops, now - began, self.accelerator.device)
             self.run_folder.log(self.step, logs)
             bar.update()
-            bar.set_postfix({k: f"{logs[k]:.3f}" for k in ("flow", "text", "frames_per_second")})
+            shown = ("flow", "text", "talk", "frames_per_second")
+            bar.set_postfix({name: f"{logs[name]:.3f}" for name in shown if name in logs})
             over = config.minutes and now - begun > 60 * config.minutes
             over = over or self.done
             sheet = over or now - sampled > 60 * config.sample_minutes
@@ -175,23 +174,24 @@ class WorldStage:
         pin = self.accelerator.device.type == "cuda"
         return load(self.batches, self.step, config.prefetch, config.loaders, pin)
 
-    def flops(self, batch: Batch, asked: Batch | None = None) -> float:
+    def flops(self, batch: Batch | None, asked: Batch | None = None) -> float:
         """Count the operations of an update; nothing is learnt from it."""
         device = self.accelerator.device
-        batch, asked = batch.to(device), asked and asked.to(device)
+        batch, asked = batch and batch.to(device), asked and asked.to(device)
         with self.accelerator.autocast():
             flops = count_flops(lambda: self.objective(batch, asked)[0])
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         return flops
 
-    def update(self, batch: Batch, asked: Batch | None = None) -> dict[str, float]:
+    def update(self, batch: Batch | None, asked: Batch | None = None) -> dict[str, float]:
         """Take one step; a loss or gradient that is not finite stops the run."""
         rate = self.rate_at(self.step)
-        batch = batch.to(self.accelerator.device)
-        if self.dreams.stale(batch, self.step):
-            self._with_average(lambda: self.dreams.renew(self.step))
-        batch = self.dreams.into(batch)
+        if batch is not None:
+            batch = batch.to(self.accelerator.device)
+            if self.dreams.stale(batch, self.step):
+                self._with_average(lambda: self.dreams.renew(self.step))
+            batch = self.dreams.into(batch)
         with self.accelerator.autocast():
             loss, logs = self.forward(batch, asked and asked.to(self.accelerator.device))
         self.accelerator.backward(loss)

@@ -196,17 +196,18 @@ def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, t
     train(plain)
     path = tmp_path / "plain/model/transformer/config.json"
     sizes = json.loads(path.read_text())
-    for part in ("may_rest", "may_appear", "hears"):
+    for part in ("may_rest", "may_appear", "hears", "glance_width"):
         del sizes[part]  # as in a checkpoint from before there were any
     path.write_text(json.dumps(sizes))
     config = make_config(data, tmp_path / "more", steps=1, rate=0.0, weight_decay=0.0)
+    config.model.glance_width = 8
     config.init_from = config.codec_from = str(tmp_path / "plain" / "model")
     train(config)
     theirs, mine = (Checkpoint.load(tmp_path / x / "model").network for x in ("plain", "more"))
     weights = dict(mine.state_dict())
     shared = {name: weights.pop(name) for name in theirs.state_dict()}
     assert same(shared, dict(theirs.state_dict()))
-    assert {name.split(".")[0] for name in weights} == {"painter", "stem", "hearing"}
+    assert {name.split(".")[0] for name in weights} == {"painter", "stem", "hearing", "glance"}
     assert mine.config.match_width == config.model.match_width > 0
     assert not mine.painter.keep.weight.any() and not mine.stem.out.weight.any()
     assert not mine.hearing.second.weight.any() and not mine.painter.rest_all[2].weight.any()
