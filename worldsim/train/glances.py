@@ -33,6 +33,8 @@ from worldsim.train.run import RunFolder
 from worldsim.train.talks import depth_words
 
 ALONE = 0.4  # of the frames are seen without the one before
+TURNED = 0.3  # are seen as in a mirror: how far things are is as true there
+EITHER_SIDE = {"is there", "how many", "how far", "colour", "on road", "how fast"}  # kinds asked
 FILE = "glance-{}.safetensors"  # of a run's folder: what so many updates have learnt
 UNKNOWN = -100
 FURTHEST = 4.0  # spreads of a world's motion that count
@@ -48,6 +50,7 @@ class Seen(NamedTuple):
         depth: ``(n, P)`` numbers of distances.
         asked: ``(n,)`` number of a question.
         answer: ``(n,)`` number of its answer.
+        turned: ``(n,)`` whether all this is true of the frames as in a mirror.
     """
 
     latents: Tensor
@@ -56,6 +59,7 @@ class Seen(NamedTuple):
     depth: Tensor
     asked: Tensor
     answer: Tensor
+    turned: Tensor
 
 
 def fit_glance(
@@ -106,7 +110,7 @@ def fit_glance(
     for step in bar:
         seen = Seen(*(x.to(device) for x in school(step, batch)))
         with torch.no_grad():
-            pictures = canvas.draw(seen.latents.flatten(0, 1)).unflatten(0, (batch, 2))
+            pictures = drawn(canvas, seen)
         with torch.autocast(device.type, kind, enabled=kind != torch.float32):
             said = heads(*glance.features(pictures), seen.asked)
         loss = wrong(said, seen)
@@ -122,6 +126,12 @@ def fit_glance(
     partial = path.with_suffix(".tmp")
     save_file({name: x.contiguous() for name, x in glance.state_dict().items()}, partial)
     partial.replace(path)
+
+
+def drawn(canvas: Canvas, seen: Seen) -> Tensor:
+    """Return pictures ``(n, 2, v, H, W)``, some of them as in a mirror."""
+    pictures = canvas.draw(seen.latents.flatten(0, 1)).unflatten(0, seen.latents.shape[:2])
+    return torch.where(seen.turned[:, None, None, None, None], pictures.flip(-1), pictures)
 
 
 class Heads(nn.Module):
@@ -203,30 +213,36 @@ class School:
         rows = [self._show(self.tracks[k], rng) for k in chosen]
         return Seen(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
 
-    def _show(self, track: Track, rng: np.random.Generator) -> tuple[np.ndarray | np.generic, ...]:
+    def _show(
+        self, track: Track, rng: np.random.Generator
+    ) -> tuple[np.ndarray | np.generic | bool, ...]:
         at, alone = int(rng.integers(1, len(track.actions) + 1)), rng.random() < ALONE
+        turned = bool(rng.random() < TURNED)
         pair = track.frames(self.latents, at - 1, 2)[::-1].copy()
         action, moved = UNKNOWN, np.full(3, np.nan)
         if alone:
             pair[1] = 0.0
         else:
-            action = self.actions[track.world, tuple(track.actions[at - 1])]
-            moved = self._moved(track, at)
-        depth = np.full(PARTS_SIDE**2, UNKNOWN)
+            moved = self._moved(track, at) * (1, -1, -1) if turned else self._moved(track, at)
+            # Which action is another's mirror image only words would tell.
+            action = UNKNOWN if turned else self.actions[track.world, tuple(track.actions[at - 1])]
+        depth = np.full((PARTS_SIDE, PARTS_SIDE), UNKNOWN)
         if track.depth is not None:
-            depth = depth_words(track.depth[at]).flatten()
+            depth = depth_words(track.depth[at])
+        depth = depth[:, ::-1] if turned else depth
         asked = answer = UNKNOWN
         kinds = dict[str, list[Question]]()
         for one in self._questions(track, at, rng):
-            if (one.kind, one.thing) in self.questions and one.answer in self.answers:
+            known = (one.kind, one.thing) in self.questions and one.answer in self.answers
+            if known and (not turned or one.kind in EITHER_SIDE):
                 kinds.setdefault(one.kind, []).append(one)
         if kinds:
             offered = kinds[list(kinds)[int(rng.integers(len(kinds)))]]
             one = offered[int(rng.integers(len(offered)))]
             asked, answer = self.questions[one.kind, one.thing], self.answers[one.answer]
         return (
-            pair, np.int64(action), moved.astype(np.float32), depth.astype(np.int64),
-            np.int64(asked), np.int64(answer),
+            pair, np.int64(action), moved.astype(np.float32), depth.flatten().astype(np.int64),
+            np.int64(asked), np.int64(answer), turned,
         )  # fmt: skip
 
     def _questions(self, track: Track, at: int, rng: np.random.Generator) -> list[Question]:

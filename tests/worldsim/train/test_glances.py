@@ -11,7 +11,7 @@ from worldsim.checkpoint import Checkpoint
 from worldsim.data.episode import DEPTH_SIDE
 from worldsim.errors import WorldsimError
 from worldsim.glance import Glance
-from worldsim.train.glances import UNKNOWN, Heads, School, fit_glance, wrong
+from worldsim.train.glances import EITHER_SIDE, UNKNOWN, Heads, School, drawn, fit_glance, wrong
 from worldsim.train.latents import Track
 from worldsim.train.program import train
 from worldsim.train.run import RunFolder
@@ -49,8 +49,7 @@ def named(glance, canvas, school, count=300):
     seen = school(999, count)
     shown = seen.action != UNKNOWN
     with torch.no_grad():
-        pictures = canvas.draw(seen.latents[shown].flatten(0, 1)).unflatten(0, (-1, 2))
-        x = glance.features(pictures)[0].double()
+        x = glance.features(drawn(canvas, seen)[shown])[0].double()
     y, half = seen.action[shown].double() * 2 - 1, int(shown.sum()) // 2
     x = torch.cat([x, torch.ones(len(x), 1)], dim=1)
     line = torch.linalg.solve(x[:half].T @ x[:half] + torch.eye(x.shape[1]), x[:half].T @ y[:half])
@@ -87,9 +86,10 @@ def test_frames_are_shown_with_what_is_known_of_them_and_nothing_else():
     seen = school(4, 64)
     assert all(torch.equal(a, b) for a, b in zip(seen[:2], school(4, 64)[:2], strict=True))
     alone = ~seen.latents[:, 1].flatten(1).any(dim=1)
-    assert 10 < alone.sum() < 45
-    assert torch.equal(alone, seen.action == UNKNOWN)
-    for pair, action in zip(seen.latents[~alone], seen.action[~alone], strict=True):
+    assert 10 < alone.sum() < 45 and 5 < seen.turned.sum() < 40
+    hidden = alone | seen.turned
+    assert torch.equal(hidden, seen.action == UNKNOWN)
+    for pair, action in zip(seen.latents[~hidden], seen.action[~hidden], strict=True):
         words = dict((number, ids) for (_, ids), number in school.actions.items())[int(action)]
         moved = torch.roll(pair[1], -1 if list(words) == LEFT else 1, dims=2)
         assert torch.equal(moved, pair[0])
@@ -113,8 +113,22 @@ def test_what_facts_poses_and_depth_say_is_asked_in_the_right_place():
     assert (("colour", "box"), "red") in found
     shown = ~seen.motion.isnan().any(dim=1)
     assert (seen.motion[shown, 0] > 0).all(), "a metre ahead, in spreads of the world's"
-    near, far = seen.depth.view(-1, 8, 8)[..., :4], seen.depth.view(-1, 8, 8)[..., 4:]
-    assert (near < far).all() and near.unique().numel() == far.unique().numel() == 1
+    left, right = seen.depth.view(-1, 8, 8)[..., :4], seen.depth.view(-1, 8, 8)[..., 4:]
+    assert left.unique().numel() == right.unique().numel() == 2
+    assert torch.equal((left > right).all(dim=(1, 2)), seen.turned), "as in a mirror"
+    assert {asked[int(q)][0] for q in seen.asked[seen.turned]} <= EITHER_SIDE
+
+
+def test_in_a_mirror_the_picture_is_turned_with_what_is_true_of_it():
+    latents, track = shifting(steps=40)
+    pose = np.stack([np.zeros(41), np.arange(41.0), 3 * np.arange(41.0)], axis=1)
+    track.pose, school = pose, School(latents, [track], {}, {}, seed=0)
+    seen, (_, canvas) = school(0, 64), make_glance()
+    pictures, as_it_was = drawn(canvas, seen), canvas.draw(seen.latents.flatten(0, 1))
+    flipped = as_it_was.unflatten(0, (64, 2)).flip(-1)
+    assert torch.equal(pictures[seen.turned], flipped[seen.turned])
+    shown = ~seen.motion.isnan().any(dim=1)
+    assert torch.equal(seen.motion[shown, 2] < 0, seen.turned[shown])
 
 
 def test_worlds_are_shown_as_often_as_shares_say_and_unlabelled_play_never():
