@@ -136,7 +136,11 @@ def train(config: TrainConfig) -> None:
     if not config.init_from or (config.stage.steps and not config.stage.only):
         network.fit_surprise(batches.sample_latents(num=128))
     network.canvas.fit(*codec.canvas())
-    if config.glance_steps and network.glance:
+    if config.glance_steps:
+        if network.glance is None:
+            raise WorldsimError(
+                f"glance_steps={config.glance_steps}: nobody glances, set model.glance_width=32"
+            )
         fit_glance(
             network.glance.to(device), network.canvas.to(device), latents, batches.tracks, things,
             run, config.glance_steps, config.batch.shares, config.seed,

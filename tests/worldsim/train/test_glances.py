@@ -174,3 +174,10 @@ def test_a_run_looks_first_and_then_learns_to_say_what_is_seen(finished, tmp_pat
     config.batch.talk_rows, config.out = 0, str(tmp_path / "nothing")
     with pytest.raises(WorldsimError, match="rows=0, batch.talk_rows=0"):
         train(config)
+
+
+def test_where_nobody_glances_there_is_nobody_to_teach(data, tmp_path):
+    config = make_config(data, tmp_path, steps=1)
+    config.glance_steps = 2
+    with pytest.raises(WorldsimError, match="glance_steps=2.*model.glance_width"):
+        train(config)
