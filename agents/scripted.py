@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from agents.play import Agent
 
 
 class Vocabulary(Protocol):
@@ -117,16 +120,6 @@ class RandomHold:
         return self._action
 
 
-class Actor(Protocol):
-    """Whoever acts."""
-
-    def reset(self) -> None:
-        """Begin an episode."""
-
-    def act(self, observation: np.ndarray, info: dict[str, Any]) -> int:
-        """Return the next action."""
-
-
 class Slipping:
     """Somebody who knows what to do, and now and then somebody else for a while.
 
@@ -144,7 +137,7 @@ class Slipping:
     STRETCH = (8, 32)  # usual steps, fewest and most
 
     def __init__(
-        self, agent: Actor, other: Actor, share: float, seed: int = 0, skip: int = 1
+        self, agent: Agent, other: Agent, share: float, seed: int = 0, skip: int = 1
     ) -> None:
         self._both, self._share = (agent, other), share
         self._random = np.random.default_rng([seed, 1])

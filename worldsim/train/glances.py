@@ -99,9 +99,21 @@ def fit_glance(
                 f"{path} is damaged: delete it to let who glances learn anew"
             ) from error
         return
-    school = School(latents, tracks, things, shares, seed)
+    _learn(glance, canvas, School(latents, tracks, things, shares, seed), steps, batch, rate)
+    partial = path.with_suffix(".tmp")
+    save_file({name: x.contiguous() for name, x in glance.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+def _learn(
+    glance: Glance, canvas: Canvas, school: School, steps: int, batch: int, rate: float
+) -> None:
+    """Let a glance learn what a school knows."""
     device = next(glance.parameters()).device
-    heads = Heads(glance, school).to(device)
+    # Whoever finds the glance learnt already has made no heads, and must have the same luck.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(school.seed)
+        heads = Heads(glance, school).to(device)
     learning = [*glance.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(learning, rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)
@@ -123,9 +135,6 @@ def fit_glance(
         schedule.step()
         if step % 20 == 0:
             bar.set_postfix(loss=f"{loss.item():.3f}")
-    partial = path.with_suffix(".tmp")
-    save_file({name: x.contiguous() for name, x in glance.state_dict().items()}, partial)
-    partial.replace(path)
 
 
 def drawn(canvas: Canvas, seen: Seen) -> Tensor:

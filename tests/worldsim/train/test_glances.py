@@ -71,7 +71,9 @@ def test_what_was_learnt_is_kept_and_not_learnt_again(tmp_path):
     latents, track = shifting(steps=20)
     run = folder(tmp_path)
     (one, canvas), (two, _) = make_glance(), make_glance()
+    luck = torch.random.get_rng_state()
     fit_glance(one, canvas, latents, [track], {}, run, 3, {})
+    assert torch.equal(luck, torch.random.get_rng_state()), "who resumes has the same luck"
     fit_glance(two, canvas, np.zeros(0), [], {}, run, 3, {})
     for mine, theirs in zip(one.state_dict().values(), two.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
