@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldsim.sequence import FIRST_WORD, PADDING
+
 
 class Batch(NamedTuple):
     """Packed rows with their noise, all tensors; shapes as in `sequence.Rows`.
@@ -33,7 +35,8 @@ class Batch(NamedTuple):
     seen: Tensor  # (B, F, c, h, w), frames as history shows them: as they were, or dreamed
     depth: Tensor  # (B, F), how many steps into a dream history is at a frame; 0 is as it was
     lane: Tensor  # (B, F), the dream it follows, see `train.dreams`
-    motion: Tensor | None = None  # (B, F, 3, y, x), see `train.hindsight`
+    motion: Tensor | None = None  # (B, F, 3, y, x), see `hindsight`
+    went: Tensor | None = None  # (B, F, 3, y, x), the same of frames as history shows them
 
     def to(self, device: torch.device) -> Batch:
         """Return it there."""
@@ -57,3 +60,20 @@ def asks_about(batch: Batch) -> Tensor:
     same &= batch.text_time[:, :, None] == batch.frame_time[:, None]
     same &= ((batch.text_branch > 0) & (batch.text_doc >= 0))[:, :, None]
     return torch.where(same.any(dim=2), same.int().argmax(dim=2), -1)
+
+
+def heard_by(batch: Batch) -> Tensor:
+    """(B, F, L): whether a text token belongs to the last words said before a frame."""
+    order = batch.frame_order[:, :, None]
+    doc, text = batch.frame_doc[:, :, None], batch.text_order[:, None]
+    same = (batch.text_doc[:, None] == doc) & (doc != PADDING) & (batch.text_branch == 0)[:, None]
+    frames_before = (same & (order < text)).sum(dim=1, keepdim=True)
+    word = same & (text < order) & (batch.text_index >= FIRST_WORD)[:, None]
+    when = torch.where(word, frames_before, -1)
+    return word & (when == when.amax(dim=-1, keepdim=True))
+
+
+def age_of(batch: Batch, heard: Tensor) -> Tensor:
+    """(B, F): how many frames came between the words that each one hears and itself."""
+    said_at = torch.where(heard, batch.text_time[:, None], 0).amax(dim=-1)
+    return (batch.frame_time - 1 - said_at).clamp(min=0)

@@ -176,5 +176,5 @@ def _weights(kind: Any, folder: Path) -> Any:
         raise damaged(folder, error) from error
     wrong = report["missing_keys"] or report["unexpected_keys"]
     if wrong:
-        raise damaged(folder, f"keys differ: {wrong}")
+        raise damaged(folder, f"other keys than this version of worldsim writes: {wrong}")
     return model.eval().requires_grad_(False)

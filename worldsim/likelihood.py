@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldsim.batch import Batch
+from worldsim.batch import Batch, follows_left
 from worldsim.checkpoint import RolloutConfig
+from worldsim.hindsight import Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig, WorldObjective
 from worldsim.sequence import Window, pack, simulate
@@ -63,6 +64,10 @@ def one_step_flow_loss(
         x.to(network.dtype) for x in (batch.latents, batch.noise, batch.history_noise)
     )
     batch = batch._replace(latents=shown, seen=shown, noise=noise, history_noise=grain)
+    if network.momentum:
+        look = Hindsight.of(network.canvas)
+        motion = look(rows.latents, (follows_left(batch) > 0).cpu().numpy())
+        batch = batch._replace(went=torch.from_numpy(motion).to(network.device))
     velocity = WorldObjective(network, ObjectiveConfig()).predict(batch)[1]
     error = (velocity.float() - (noise.float() - shown.float())).square()
     return float(error[:, 1:].mean())

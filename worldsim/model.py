@@ -19,6 +19,8 @@ from worldsim.block import Block
 from worldsim.canvas import Canvas
 from worldsim.glance import Glance, Told
 from worldsim.hearing import Hearing
+from worldsim.levels import spread, waves
+from worldsim.momentum import Gone, Momentum
 from worldsim.painter import Moved, Painter
 from worldsim.stem import Stem
 
@@ -40,6 +42,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         painter_width: Channels of the painter where a cell is one spot, half as many at each finer
             size, see `Painter`; 0: every frame is drawn by the transformer alone.
         match_width: Channels by which the painter compares two frames, see `Matching`; or 0.
+        momentum_width: Channels, a multiple of 32, of what says how things go on, see `Momentum`.
         plan_width: Values the painter is told about each cell.
         stem_width: Channels of the stem at the finest size, a multiple of 8, see `Stem`; 0: frames
             that are only looked at are seen through one matrix alone.
@@ -47,8 +50,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
-        glance_width: Channels of what looks at frames that are asked about, a multiple of 8, see
-            `Glance`; 0: they are seen by attention alone.
+        glance_width: Channels, a multiple of 8, of what questions are told, see `Glance`; or 0.
     """
 
     surprise: Tensor
@@ -67,6 +69,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         cell: int = 1,
         painter_width: int = 96,
         match_width: int = 0,
+        momentum_width: int = 0,
         plan_width: int = 32,
         stem_width: int = 0,
         split: bool = True,
@@ -79,6 +82,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if width % 64 or latent_size % patch or stem_width % 8 or glance_width % 8:
             given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
             raise ValueError(f"{given} do not fit together")
+        if momentum_width and (cell == 1 or not painter_width or momentum_width % 32):
+            given = f"{momentum_width=} {painter_width=} {cell=}"
+            raise ValueError(f"{given}: it wants a painter, a linear codec and 32, 64, …")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -87,9 +93,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if painter_width:
             sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
             widths = [painter_width // 2**k for k in reversed(range(sizes))]
-            self.painter = Painter(
-                self.canvas, plan_width, width, widths, match_width, may_rest, may_appear
-            )
+            parts = match_width, momentum_width > 0, may_rest, may_appear
+            self.painter = Painter(self.canvas, plan_width, width, widths, *parts)
+        self.momentum = Momentum(self.canvas, momentum_width, width) if momentum_width else None
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
@@ -143,6 +149,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         attend: Attend,
         num_history: int = 0,
         told: Told | None = None,
+        gone: Gone | None = None,
     ) -> tuple[Tensor, Tensor, Moved | None]:
         """Run the network once.
 
@@ -158,6 +165,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             attend: What sees what; text first, then the frames' tokens.
             num_history: Frames at the front that are only looked at, H.
             told: What is told of frames to text that asks about them, see `tell`.
+            gone: What `Momentum` is to know of the frames that are drawn, ``(B, F - H, ...)``.
 
         Returns:
             Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
@@ -167,9 +175,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         text = self.words(text_ids)
         if told:
             text = text + told.seen.to(text.dtype)
-        about = torch.cat([_waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
+        about = torch.cat([waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
-        seen = frames if self.painter else frames / _spread(levels).to(frames.dtype)
+        seen = frames if self.painter else frames / spread(levels).to(frames.dtype)
         image = self._embed_frames(seen, past[:, :, 0], num_history)
         image = image + about.repeat_interleave(self.num_tokens, dim=1)
         positions = torch.cat(
@@ -192,7 +200,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         frames, past, levels, about = (x[:, num_history:] for x in (frames, past, levels, about))
         if self.painter is None:
             return logits, self._denoise(image, frames, levels), None
-        return logits, *self._draw(self.painter, image, frames, past, levels, about)
+        return logits, *self._draw(self.painter, image, frames, past, levels, about, gone)
 
     def _denoise(self, image: Tensor, frames: Tensor, levels: Tensor) -> Tensor:
         """Return velocities ``(B, F, c, h, w)`` as the transformer alone says them.
@@ -201,9 +209,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         noisy frame, as in Karras et al. 2022 (EDM), for clean frames of unit variance.
         """
         said = self._unpatch(self.image_out(image), frames.shape[1]).view_as(frames)
-        spread = _spread(levels).to(frames.dtype)
-        known = (2 * levels[:, :, None, None, None].to(frames.dtype) - 1) / spread**2
-        return known * frames - said / spread
+        unit = spread(levels).to(frames.dtype)
+        known = (2 * levels[:, :, None, None, None].to(frames.dtype) - 1) / unit**2
+        return known * frames - said / unit
 
     def _draw(
         self,
@@ -213,6 +221,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         past: Tensor,
         levels: Tensor,
         about: Tensor,
+        gone: Gone | None,
     ) -> tuple[Tensor, Moved]:
         """Guess the clean frame and turn the guess into a velocity.
 
@@ -229,7 +238,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
         noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
-        moved, features = painter.move(pictures, plan, whole)
+        going = None
+        if self.momentum and gone:
+            going = self.momentum(pictures, gone.drift.flatten(0, 1), gone.said.flatten(0, 1))
+        moved, features = painter.move(pictures, plan, whole, going)
         level = level.to(noisy.dtype).clamp(min=1e-3)
         prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
@@ -286,15 +298,3 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         p, g = self.patch, self.grid
         tokens = tokens.unflatten(1, (num_frames, g, g)).unflatten(-1, (-1, p, p))
         return tokens.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(0, 1)
-
-
-def _spread(levels: Tensor) -> Tensor:
-    """(B, F) noise levels -> (B, F, 1, 1, 1) standard deviations of noisy frames."""
-    return ((1 - levels) ** 2 + levels**2).sqrt()[:, :, None, None, None]
-
-
-def _waves(levels: Tensor) -> Tensor:
-    """(B, F) noise levels -> (B, F, 64) sines and cosines, from slow to fast."""
-    frequencies = torch.logspace(0, 2.5, 32, device=levels.device)
-    angles = levels.float()[..., None] * frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=-1)

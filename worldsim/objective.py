@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.attention import TeacherForcing
-from worldsim.batch import Batch, asks_about, follows_left
+from worldsim.batch import Batch, age_of, asks_about, follows_left, heard_by
 from worldsim.critic import Critic
 from worldsim.distances import apart, astray, emphasis, off, style, tone
 from worldsim.model import WorldTransformer
+from worldsim.momentum import STEPS, Gone
 from worldsim.painter import Moved
-from worldsim.sequence import FIRST_WORD, IGNORE, PADDING
+from worldsim.sequence import IGNORE, PADDING
 
 DREAMS_ALONE = ("fake", "critic", "style", "tone")  # terms of frames that follow dreamed ones
 
@@ -239,6 +240,7 @@ class WorldObjective(nn.Module):
             torch.cat([batch.frame_time, batch.frame_time], dim=1),
             attend,
             num_history=noisy.shape[1],
+            gone=_gone(batch, said),
         )
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, TeacherForcing]:
@@ -247,14 +249,25 @@ class WorldObjective(nn.Module):
         history = mix(seen, batch.history_noise, batch.history_levels)
         before = _shift(seen) * follows
         past = torch.stack([before, _shift(before) * follows], dim=2)
-        heard = _heard(batch)
+        heard = heard_by(batch)
         said = self.network.add_up(batch.text_ids, heard)
-        said = self.network.hear(said, _age(batch, heard))
+        said = self.network.hear(said, age_of(batch, heard))
         attend = TeacherForcing(
             batch.text_order, batch.text_doc, batch.text_branch,
             batch.frame_order, batch.frame_doc, self.network.num_tokens,
         )  # fmt: skip
         return history, past, said, attend
+
+
+def _gone(batch: Batch, said: Tensor) -> Gone | None:
+    """Return how history moved, and what was heard before each frame, as far as that is known."""
+    if batch.went is None:
+        return None
+    follows, heard = follows_left(batch), [said]
+    for _ in range(STEPS - 1):
+        heard.append(_shift(heard[-1]) * follows[..., None].to(said.dtype))
+    drift = _shift(batch.went) * follows[:, :, None, None, None]
+    return Gone(drift.to(said.dtype), torch.stack(heard, dim=2))
 
 
 def mix(clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
@@ -269,22 +282,5 @@ def _wide(values: Tensor) -> Tensor:
 
 
 def _shift(frames: Tensor) -> Tensor:
-    """Put the left neighbour in every frame's place, (B, F, c, h, w)."""
+    """Put the left neighbour in every frame's place, (B, F, ...)."""
     return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
-
-
-def _heard(batch: Batch) -> Tensor:
-    """(B, F, L): whether a text token belongs to the last words said before a frame."""
-    order = batch.frame_order[:, :, None]
-    doc, text = batch.frame_doc[:, :, None], batch.text_order[:, None]
-    same = (batch.text_doc[:, None] == doc) & (doc != PADDING) & (batch.text_branch == 0)[:, None]
-    frames_before = (same & (order < text)).sum(dim=1, keepdim=True)
-    word = same & (text < order) & (batch.text_index >= FIRST_WORD)[:, None]
-    when = torch.where(word, frames_before, -1)
-    return word & (when == when.amax(dim=-1, keepdim=True))
-
-
-def _age(batch: Batch, heard: Tensor) -> Tensor:
-    """(B, F): how many frames came between the words that each one hears and itself."""
-    said_at = torch.where(heard, batch.text_time[:, None], 0).amax(dim=-1)
-    return (batch.frame_time - 1 - said_at).clamp(min=0)

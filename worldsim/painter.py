@@ -2,9 +2,10 @@
 
 The transformer says for every cell what is to happen; here it is done, close to the pixels. A
 learnt flow says for every spot of the next frame where it was in the last one, as the motion
-compensation of video codecs does; how things moved up to now is found by `Matching` and may go
-on. Nothing here knows of cameras, of depth or of actions. Sources: convolutions around a
-transformer, Transfusion (2408.11039); advection of pixels, Finn et al. 2016 (1605.07157).
+compensation of video codecs does; how things moved up to now is found by `Matching` and may go on,
+or `Momentum` says how they do. Nothing here knows of cameras, of depth or of actions. Sources:
+convolutions around a transformer, Transfusion (2408.11039); advection of pixels, Finn et al. 2016
+(1605.07157).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from worldsim.canvas import Canvas
 from worldsim.matching import Matching
+from worldsim.residual import Residual
 
 DEGREE = 3  # of the polynomials in `Painter._sweep`
 MOOD = 64  # width of what is said to every layer about the frame as a whole
@@ -50,6 +52,7 @@ class Painter(nn.Module):
         whole: Width of what it says about the whole frame.
         widths: Channels, from fine to coarse; each step halves the picture.
         match_width: Channels by which the last two pictures are compared; 0: they are not.
+        told: Whether it is told how things go on, see `Momentum`.
         may_rest: Whether it says how much happens at all, see `_happening`.
         may_appear: Whether it says where something new appears, see `mended`.
     """
@@ -63,6 +66,7 @@ class Painter(nn.Module):
         whole: int,
         widths: list[int],
         match_width: int = 0,
+        told: bool = False,
         may_rest: bool = False,
         may_appear: bool = False,
     ):
@@ -72,14 +76,15 @@ class Painter(nn.Module):
         self.mood = nn.Linear(whole, MOOD)
         self.look = nn.Conv2d(2 * values, fine, 3, padding=1)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
-        self.before = nn.ModuleList(Residual(width) for width in widths)
+        self.before = nn.ModuleList(Residual(width, MOOD) for width in widths)
         self.plan = nn.Conv2d(plan, widths[-1], 1)
         self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
-        self.after = nn.ModuleList(Residual(width) for width in widths)
+        self.after = nn.ModuleList(Residual(width, MOOD) for width in widths)
         self.flow = nn.Conv2d(fine, 2, 3, padding=1)
         side = canvas.side // self.fold
         self.match = Matching(values, side, match_width, fine) if match_width else None
         self.keep = nn.Conv2d(fine, 1, 3, padding=1) if match_width else None  # of that motion
+        self.told = nn.Conv2d(2, fine, 3, padding=1) if told else None
         self.rest = nn.Conv2d(fine, 1, 3, padding=1) if may_rest else None
         self.rest_all = nn.Sequential(
             nn.Linear(whole, MOOD), nn.SiLU(), nn.Linear(MOOD, 1)
@@ -91,15 +96,17 @@ class Painter(nn.Module):
         self.register_buffer("fields", fields, persistent=False)
         self.sweep = nn.Linear(whole, 2 * len(fields))
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
-        self.mend = Residual(fine + 8)
+        self.mend = Residual(fine + 8, MOOD)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
         last = self.rest_all and self.rest_all[-1]
-        begins_at_zero = self.flow, self.sweep, self.draw, self.keep, self.rest, last, self.appear
-        for layer in begins_at_zero:
+        motion = self.flow, self.sweep, self.keep, self.told
+        for layer in (*motion, self.draw, self.rest, last, self.appear):
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
-    def move(self, past: Tensor, plan: Tensor, whole: Tensor) -> tuple[Moved, Tensor]:
+    def move(
+        self, past: Tensor, plan: Tensor, whole: Tensor, going: Tensor | None = None
+    ) -> tuple[Moved, Tensor]:
         """Push the last picture about.
 
         Args:
@@ -107,6 +114,7 @@ class Painter(nn.Module):
                 how things moved up to now is seen best in pixels.
             plan: ``(n, plan, h, w)``.
             whole: ``(n, whole)``.
+            going: ``(n, 2, y, x)``, how things go on by themselves, in pixels.
 
         Returns:
             The picture moved, and features for `mended`.
@@ -115,8 +123,10 @@ class Painter(nn.Module):
         x, matched = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold)), None
         if self.match:
             now, before = F.pixel_unshuffle(past, self.fold).unbind(dim=1)
-            matched, told = self.match(now, before)
-            x = x + told
+            matched, seen = self.match(now, before)
+            x = x + seen
+        if self.told and going is not None:
+            x = x + self.told(going / REACH)
         for residual, down in zip(self.before, [None, *self.down], strict=True):
             x = residual(x if down is None else down(x), mood)
             skips.append(x)
@@ -126,6 +136,8 @@ class Painter(nn.Module):
         flow = REACH * (self.flow(x) + self._sweep(whole))
         if self.keep is not None and matched is not None:
             flow = flow + self.fold * self.keep(x) * matched
+        if going is not None:
+            flow = flow + going
         flow = self._happening(x, whole) * flow
         picture, new = advect(past[:, 0], flow)
         return Moved(picture, flow, new), x
@@ -174,25 +186,6 @@ class Painter(nn.Module):
         """
         weights = self.sweep(whole).unflatten(-1, (2, -1))
         return torch.einsum("nat,tyx->nayx", weights, self.fields.to(whole.dtype))
-
-
-class Residual(nn.Module):
-    """Two convolutions between which the frame's mood scales and shifts (FiLM, 1709.07871)."""
-
-    def __init__(self, width: int):
-        """The way out starts at zero."""
-        super().__init__()
-        self.norm = nn.GroupNorm(8, width)
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.film = nn.Linear(MOOD, 2 * width)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor, mood: Tensor) -> Tensor:
-        """(n, C, y, x), (n, MOOD) -> (n, C, y, x)."""
-        scale, shift = self.film(mood)[:, :, None, None].chunk(2, dim=1)
-        inside = self.first(F.silu(self.norm(x))) * (1 + scale) + shift
-        return x + self.second(F.silu(inside))
 
 
 def smooth(picture: Tensor, reach: int) -> Tensor:

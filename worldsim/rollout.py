@@ -7,28 +7,23 @@ out in time exactly as `sequence` does for training.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
+from worldsim.drift import Drawn, Drift
 from worldsim.glance import Told
 from worldsim.model import WorldTransformer
+from worldsim.momentum import Gone
+from worldsim.painter import Moved
 from worldsim.sampler import denoise
 from worldsim.sequence import FIRST_WORD
 from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
+from worldsim.words import Words, padded
 
 STEP_TEXT = 8  # answer, mark and the longest action; a sentence takes the room of older frames
-
-
-class Words(NamedTuple):
-    """Text of one pass, padded: ids and validity ``(B, L)``, places in their step ``(B, L)``."""
-
-    ids: Tensor
-    valid: Tensor
-    places: Tensor
 
 
 class Rollout:
@@ -68,6 +63,7 @@ class Rollout:
         self.said_at = torch.zeros(lanes, **numbers)  # the step at which they were said
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
+        self.drift = Drift(network, lanes)
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -75,7 +71,7 @@ class Rollout:
     def forget(self, lanes: Tensor) -> None:
         """Empty some lanes ``(B,)``."""
         self.ring.forget(lanes)
-        for state in (self.order, self.time, self.past, self.said, self.said_at, self.home):
+        for state in self._mine():
             state[lanes] = 0
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
@@ -133,7 +129,7 @@ class Rollout:
 
     def draw(
         self, lanes: Tensor, words: Sequence[list[int]] | None, noise: Tensor, levels: list[float]
-    ) -> Tensor:
+    ) -> Drawn:
         """Read the words and denoise the next frame in the same passes.
 
         Args:
@@ -144,32 +140,44 @@ class Rollout:
             levels: See `sampler.noise_levels`.
 
         Returns:
-            The frame, ``(B, c, h, w)``; memory does not hold it until `commit`.
+            The frame, and how it moved; memory does not hold it until `commit`.
         """
         text: Words | None = None if words is None else self._step_words(lanes, words)
+        moved: Moved | None = None
 
         def velocity(latents: Tensor, level: float) -> Tensor:
-            nonlocal text
+            nonlocal text, moved
             if text is not None:
                 self._hear(lanes, text)
-            velocities = self._pass(lanes, text, latents, level)[1]
+            _, velocities, moved = self._pass(lanes, text, latents, level)
             if text is not None:
                 self._keep(lanes, text)
                 text = None
             return velocities
 
         home = None if words is None else self.home[lanes]
-        return self.network.canvas.settle(denoise(noise.to(self.device), velocity, levels), home)
+        latents = denoise(noise.to(self.device), velocity, levels)
+        return Drawn(self.network.canvas.settle(latents, home), self.drift.of(moved))
 
-    def commit(self, lanes: Tensor, latents: Tensor) -> Tensor:
-        """Take finished frames in; return the logits of what the world answers, (B, vocab)."""
+    def commit(self, lanes: Tensor, latents: Tensor, drift: Tensor | None = None) -> Tensor:
+        """Take finished frames in.
+
+        Args:
+            lanes: ``(B,)``.
+            latents: ``(B, c, h, w)``.
+            drift: ``(B, 3, y, x)`` as they were drawn; None where they were seen.
+
+        Returns:
+            The logits of what the world answers, ``(B, vocab)``.
+        """
         level = self.config.base_level
         noisy = (1 - level) * latents + level * self._grain
         mark = self._pad([[self.tokenizer.frame_end]] * len(lanes), first=0)
-        logits, _ = self._pass(lanes, mark, noisy, level, frame_first=True)
+        logits = self._pass(lanes, mark, noisy, level, frame_first=True)[0]
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
         first = self.time[lanes] == 0
         self.home[lanes[first]] = self.network.canvas.tint(latents[first])
+        self.drift.take(lanes, self._led(lanes), drift)
         self.order[lanes] += 2
         self.time[lanes] += 1
         self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
@@ -181,6 +189,7 @@ class Rollout:
         self.order[lanes] -= 2
         self.time[lanes] -= 1
         self.past[lanes] = torch.roll(self.past[lanes], -1, dims=1)
+        self.drift.take_back(lanes)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return copies of everything that changes."""
@@ -194,7 +203,8 @@ class Rollout:
 
     def _mine(self) -> tuple[Tensor, ...]:
         return (
-            self.order, self.time, self.answer, self.past, self.said, self.said_at, self.home
+            self.order, self.time, self.answer, self.past, self.said, self.said_at, self.home,
+            *self.drift.state(),
         )  # fmt: skip
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
@@ -203,18 +213,12 @@ class Rollout:
         return self._pad([[a, *said] for a, said in zip(answers, words, strict=True)], first=1)
 
     def _pad(self, rows: list[list[int]], first: int) -> Words:
-        length = max(map(len, rows))
-        ids = [row + [self.tokenizer.pad] * (length - len(row)) for row in rows]
-        valid = [[place < len(row) for place in range(length)] for row in rows]
-        places = torch.arange(length, device=self.device).expand(len(rows), -1) + first
-        return Words(
-            torch.tensor(ids, device=self.device), torch.tensor(valid, device=self.device), places
-        )
+        return padded(rows, first, self.tokenizer.pad, self.device)
 
     def _read(self, lanes: Tensor, text: Words, aside: bool = False) -> Tensor:
         """Take words in; return the logits after each, (B, L, vocab)."""
         self._hear(lanes, text)
-        logits, _ = self._pass(lanes, text, None, 0.0, aside=aside)
+        logits = self._pass(lanes, text, None, 0.0, aside=aside)[0]
         self._keep(lanes, text)
         return logits
 
@@ -241,7 +245,7 @@ class Rollout:
         frame_first: bool = False,
         alone: bool = False,
         aside: bool = False,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Moved | None]:
         """Run the network once on text, a frame, or both; text stands first in the tensors.
 
         In order and time text stands before the frame, where it belongs to the step of the frame
@@ -272,15 +276,22 @@ class Rollout:
             frames = past[:, :, 0]
         else:
             frames = latents[:, None]
-        dtype = self.network.dtype
-        age = (self.time[lanes] - 1 - self.said_at[lanes]).clamp(min=0)
-        said = self.network.hear(self.said[lanes].to(dtype), age)[:, None]
-        logits, velocity, _ = self.network(
+        dtype, said = self.network.dtype, self._led(lanes)
+        gone: Gone | None = None
+        if latents is not None and not frame_first:
+            gone = self.drift.gone(lanes, said, self.past, self.time)
+        logits, velocity, moved = self.network(
             ids, text_time, text.places,
             frames.to(dtype), past.to(dtype),
-            said[:, : frames.shape[1]],
+            said[:, None][:, : frames.shape[1]],
             torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
             num_history=frames.shape[1] if frame_first else 0,
             told=told,
+            gone=gone,
         )  # fmt: skip
-        return logits, velocity.flatten(0, 1).float()
+        return logits, velocity.flatten(0, 1).float(), moved
+
+    def _led(self, lanes: Tensor) -> Tensor:
+        """Return what is heard of the words that lead to the next frame, (B, D)."""
+        age = (self.time[lanes] - 1 - self.said_at[lanes]).clamp(min=0)
+        return self.network.hear(self.said[lanes].to(self.network.dtype), age)

@@ -168,9 +168,9 @@ class Simulator:
             self._rollout.read_prompt(every[lane : lane + 1], prompt)
         for generator, seed in zip(self._noise, seeds or range(self.num_envs), strict=True):
             generator.manual_seed(int(seed))
-        latents = self._rollout.draw(every, None, self._draw_noise(), self.first_levels)
-        self._answer(every, self._rollout.commit(every, latents), UNDRAWN)
-        return self._decode(latents)
+        drawn = self._rollout.draw(every, None, self._draw_noise(), self.first_levels)
+        self._answer(every, self._rollout.commit(every, *drawn), UNDRAWN)
+        return self._decode(drawn.latents)
 
     @torch.inference_mode()
     def step(self, actions: Sequence[str | None]) -> StepOutput:
@@ -190,13 +190,13 @@ class Simulator:
         self._said = [[] for _ in actions]
         noise = self._draw_noise()
         began = time.perf_counter()
-        latents = self._rollout.draw(every, words, noise, self.levels)
+        drawn = self._rollout.draw(every, words, noise, self.levels)
         denoised = time.perf_counter()
         luck = torch.cat([torch.rand(1, generator=g) for g in self._noise])
         luck = luck if self.draw_ends else torch.ones_like(luck)
-        answer = self._answer(every, self._rollout.commit(every, latents), luck)
+        answer = self._answer(every, self._rollout.commit(every, *drawn), luck)
         committed = time.perf_counter()
-        frames = self._decode(latents)
+        frames = self._decode(drawn.latents)
         decoded = time.perf_counter()
         self.stage_ms = {
             "denoise": 1e3 * (denoised - began),

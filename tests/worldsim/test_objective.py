@@ -3,9 +3,9 @@ import torch
 
 from tests.worldsim.small_batches import STEPS, make_batch, make_objective, make_window, to_batch
 from tests.worldsim.tiny import make_checkpoint
-from worldsim.batch import Batch
+from worldsim.batch import Batch, heard_by
 from worldsim.model import WorldTransformer
-from worldsim.objective import _heard, mix
+from worldsim.objective import mix
 from worldsim.sequence import IGNORE, PADDING, Talk, pack, simulate, talk
 
 
@@ -149,14 +149,14 @@ def test_a_frame_hears_the_last_words_before_it_and_no_marks(checkpoint):
     example = simulate(window, tokenizer, 40, [True, True, False])
     rows, _ = pack([example], 1, 40, 5, tokenizer.pad)
     arrays = [torch.from_numpy(x) for x in rows]
-    heard = _heard(Batch(*arrays, *[arrays[0]] * 7))
+    heard = heard_by(Batch(*arrays, *[arrays[0]] * 7))
     said = [arrays[0][0][mask].tolist() for mask in heard[0]]
     assert said == [[], window.actions[0], window.actions[1], window.actions[1], []]
 
 
 def test_words_of_one_example_are_not_heard_in_another(checkpoint):
     batch = make_batch(checkpoint)
-    heard, doc = _heard(batch), batch.frame_doc[0]
+    heard, doc = heard_by(batch), batch.frame_doc[0]
     for frame in range(heard.shape[1]):
         assert set(batch.text_doc[0][heard[0, frame]].tolist()) <= {int(doc[frame])}
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
-from worldsim.batch import Batch
+from worldsim.batch import Batch, follows_left
+from worldsim.hindsight import Hindsight
 from worldsim.objective import ObjectiveConfig, WorldObjective
 from worldsim.rollout import Rollout
 from worldsim.sequence import Window, pack, simulate
@@ -40,12 +41,16 @@ def _full_forward(checkpoint, window: Window, levels: float, grain: torch.Tensor
         torch.full(shape, levels), torch.full(shape, base),
         frames, *[torch.zeros(shape, dtype=torch.long)] * 2,
     )  # fmt: skip
+    if checkpoint.network.momentum:
+        look = Hindsight.of(checkpoint.network.canvas)
+        motion = look(rows.latents, follows_left(batch).numpy() > 0)
+        batch = batch._replace(went=torch.from_numpy(motion))
     objective = WorldObjective(checkpoint.network, ObjectiveConfig())
     logits, velocity, _ = objective.predict(batch)
     return batch, example, logits[0], velocity[0]
 
 
-@pytest.mark.parametrize("painter_width", [96, 0])
+@pytest.mark.parametrize(("painter_width", "momentum_width"), [(96, 0), (0, 0), (96, 32)])
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
@@ -55,9 +60,9 @@ def _full_forward(checkpoint, window: Window, levels: float, grain: torch.Tensor
         ("", ["", "turn left for 2 steps", "", ""]),  # heard for three frames
     ],
 )
-def test_cached_steps_equal_the_full_forward(prompt, words, painter_width):
+def test_cached_steps_equal_the_full_forward(prompt, words, painter_width, momentum_width):
     """Training and rollout see the same sequence: same logits after frames, same velocities."""
-    checkpoint = make_checkpoint(painter_width=painter_width)
+    checkpoint = make_checkpoint(painter_width=painter_width, momentum_width=momentum_width)
     window = _window(checkpoint, len(words), words)
     ids = checkpoint.tokenizer.encode(prompt) if prompt else []
     lane = torch.tensor([0])
@@ -77,7 +82,10 @@ def test_cached_steps_equal_the_full_forward(prompt, words, painter_width):
         if k:
             noisy = 0.3 * latents + 0.7 * batch.noise[0, k]
             step = rollout.draw(lane, [window.actions[k - 1]], noisy[None], [0.7, 0.0])
-            torch.testing.assert_close((noisy - step[0]) / 0.7, velocity[k], rtol=1e-3, atol=1e-4)
+            expected = checkpoint.network.canvas.settle(
+                (noisy - 0.7 * velocity[k])[None], rollout.home if k else None
+            )
+            torch.testing.assert_close(step.latents, expected, rtol=1e-3, atol=1e-4)
         answer = rollout.commit(lane, latents[None])
         torch.testing.assert_close(answer[0], logits[marks[k]], rtol=1e-3, atol=1e-4)
 
@@ -137,3 +145,73 @@ def test_home_is_the_colour_that_each_lane_began_with(checkpoint):
         memory.forget(second)
         memory.commit(second, later[1:])
         torch.testing.assert_close(memory.home, canvas.tint(torch.stack([begun[0], later[1]])))
+
+
+@pytest.fixture(scope="module")
+def moving():
+    return make_checkpoint(momentum_width=32)
+
+
+def _begun(checkpoint, frames: int = 3) -> Rollout:
+    """Return a rollout of one lane that was shown some frames and told to go ahead."""
+    memory = Rollout(
+        checkpoint.network, checkpoint.tokenizer, checkpoint.rollout, 1,
+        checkpoint.codec.latent_shape,
+    )  # fmt: skip
+    lane, generator = torch.tensor([0]), torch.Generator().manual_seed(4)
+    memory.forget(lane)
+    for k in range(frames):
+        if k:
+            memory.read_step(lane, [checkpoint.tokenizer.encode("forward")])
+        memory.commit(lane, torch.randn(1, *checkpoint.codec.latent_shape, generator=generator) / 4)
+    return memory
+
+
+def _drawn(checkpoint, memory: Rollout):
+    noise = torch.ones(1, *checkpoint.codec.latent_shape)
+    words = [checkpoint.tokenizer.encode("turn left")]
+    return memory.draw(torch.tensor([0]), words, noise, [1.0, 0.0])
+
+
+@torch.inference_mode()
+def test_a_dream_goes_on_from_how_it_moved_itself(moving):
+    """What was drawn is not looked at again: its own motion is known better than it looks."""
+    lane, memory = torch.tensor([0]), _begun(moving)
+    first = _drawn(moving, memory)
+    assert memory.drift.known.all() and first.drift.abs().max() > 0
+    memory.commit(lane, *first)
+    assert torch.equal(memory.drift.drift, first.drift) and memory.drift.known.all()
+    second = _drawn(moving, memory)
+    memory.drift.drift[:] = 0
+    assert not torch.equal(_drawn(moving, memory).latents, second.latents), "it matters"
+
+
+@torch.inference_mode()
+def test_seen_frames_are_looked_at_when_a_dream_goes_on_from_them(moving):
+    lane, memory = torch.tensor([0]), _begun(moving)
+    memory.commit(lane, *_drawn(moving, memory))
+    frame = memory.past[:, 0].clone()
+    memory.take_back(lane)
+    assert not memory.drift.known.any()
+    memory.commit(lane, frame)  # the same frame, this time seen
+    _drawn(moving, memory)
+    pair = memory.past[:, [1, 0]].numpy()
+    seen = Hindsight.of(moving.network.canvas)(pair, np.array([[False, True]]))[:, 1]
+    torch.testing.assert_close(memory.drift.drift, torch.from_numpy(seen))
+
+
+@torch.inference_mode()
+def test_of_a_single_frame_nobody_says_how_it_moved(moving):
+    memory = _begun(moving, frames=1)
+    _drawn(moving, memory)
+    assert not memory.drift.drift.any()
+
+
+@torch.inference_mode()
+def test_what_is_taken_back_was_never_heard(moving):
+    lane, memory = torch.tensor([0]), _begun(moving)
+    before = memory.drift.heard.clone()
+    memory.commit(lane, *_drawn(moving, memory))
+    assert not torch.equal(memory.drift.heard, before)
+    memory.take_back(lane)
+    assert torch.equal(memory.drift.heard[:, :2], before[:, :2])

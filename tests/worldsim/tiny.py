@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer
 
 from worldsim.checkpoint import Checkpoint, RolloutConfig, Start
-from worldsim.codec import ConvCodec
+from worldsim.codec import ConvCodec, PatchCodec
 from worldsim.model import WorldTransformer
 from worldsim.text import TALK, TextTokenizer
 from worldsim.world import WorldSpec, key_combinations
@@ -34,21 +34,31 @@ def without_marks(tokenizer: TextTokenizer) -> TextTokenizer:
 
 
 def make_checkpoint(
-    seed: int = 0, image_size: int = 32, window: int = 6, painter_width: int = 96
+    seed: int = 0,
+    image_size: int = 32,
+    window: int = 6,
+    painter_width: int = 96,
+    momentum_width: int = 0,
 ) -> Checkpoint:
-    """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros."""
+    """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros.
+
+    Its codec is one of convolutions, with momentum, which wants it so, a linear one.
+    """
     torch.manual_seed(seed)
     tokenizer = TextTokenizer.train([*SPEC.actions, "walk to the green torch"] * 3, 460)
     codec = ConvCodec(image_size=image_size, latent_channels=4, widths=(16, 24), fold=4)
+    if momentum_width:
+        codec = PatchCodec(image_size=image_size, fold=8, keep=48, retouch=0)
     channels, side, _ = codec.latent_shape
     network = WorldTransformer(
         vocab_size=len(tokenizer), width=64, depth=2, text_hidden=64, image_hidden=96,
         latent_channels=channels, latent_size=side, painter_width=painter_width,
-        match_width=8, stem_width=8, may_rest=True, may_appear=True, hears=True,
-        glance_width=8,
+        match_width=8, momentum_width=momentum_width, stem_width=8, may_rest=True,
+        may_appear=True, hears=True, glance_width=8, cell=codec.cell,
     )  # fmt: skip
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.08)
+    network.canvas.fit(*codec.canvas())
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (2, 3, image_size, image_size, 3), dtype=np.uint8)
     starts = [Start(f"maze-{i}", "doom", f, ["forward", "turn left"]) for i, f in enumerate(frames)]

@@ -15,10 +15,10 @@ import torch
 from worldsim.batch import Batch, follows_left
 from worldsim.errors import WorldsimError
 from worldsim.grammar import lasting
+from worldsim.hindsight import Hindsight
 from worldsim.sequence import Example, Rows, Window, follow, pack, read, say, simulate
 from worldsim.text import TextTokenizer
 from worldsim.train.batch_config import BatchConfig, check
-from worldsim.train.hindsight import Hindsight
 from worldsim.train.lanes import CONTEXT, Lane, at_rest
 from worldsim.train.latents import Track
 from worldsim.train.places import Places
@@ -102,8 +102,8 @@ class Batches:
         batch = self.with_noise(rows, rng, depth, lane)
         if not self.hindsight:
             return batch
-        motion = self.hindsight(rows.latents, follows_left(batch).numpy() > 0)
-        return batch._replace(motion=torch.from_numpy(motion))
+        motion = torch.from_numpy(self.hindsight(rows.latents, follows_left(batch).numpy() > 0))
+        return batch._replace(motion=motion, went=motion)
 
     def talk(self, step: int) -> Batch | None:
         """Build the rows of a step in which frames are only looked at, and asked about."""

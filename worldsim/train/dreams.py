@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from worldsim.batch import Batch
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
-from worldsim.rollout import Rollout
+from worldsim.rollout import Drawn, Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import TextTokenizer
 from worldsim.train.batches import Batches
@@ -51,6 +51,7 @@ class Dreams:
         self.batches = batches
         self.generation = -1
         self.frames: Tensor | None = None  # (lanes, depth, c, h, w), halves to save room
+        self.drifts: Tensor | None = None  # (lanes, depth, 3, y, x), how they moved
 
     def stale(self, batch: Batch, step: int) -> bool:
         """Whether a batch is to show dreams that are not dreamed yet."""
@@ -60,29 +61,40 @@ class Dreams:
         """Show history as it was dreamed wherever a batch wants it so."""
         if self.frames is None or not batch.depth.any():
             return batch
-        dreamed = self.frames[batch.lane, (batch.depth - 1).clamp(min=0)].to(batch.latents)
+        at = batch.lane, (batch.depth - 1).clamp(min=0)
         inside = (batch.depth > 0)[:, :, None, None, None]
-        return batch._replace(seen=torch.where(inside, dreamed, batch.latents))
+        seen = torch.where(inside, self.frames[at].to(batch.latents), batch.latents)
+        went = batch.went
+        if went is not None and self.drifts is not None:
+            went = torch.where(inside, self.drifts[at].to(went), went)
+        return batch._replace(seen=seen, went=went)
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs to go on in the same dreams."""
-        return {"generation": self.generation, "frames": self.frames}
+        return {"generation": self.generation, "frames": self.frames, "drifts": self.drifts}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a `state`."""
-        self.generation, frames = state["generation"], state["frames"]
-        self.frames = None if frames is None else frames.to(self.network.device)
+        self.generation, device = state["generation"], self.network.device
+        self.frames, self.drifts = (
+            x if x is None else x.to(device) for x in (state["frames"], state["drifts"])
+        )
 
     @torch.no_grad()
     def renew(self, step: int) -> None:
         """Follow actions from a few real frames on; past an episode's end, none."""
         batches, generation = self.batches, self.batches.generation(step)
         luck, dreamed = torch.Generator().manual_seed(generation), list[Tensor]()
+        moved = list[Tensor]()
         for lanes in filter(None, (batches.lanes(step), batches.rests(step))):
             memory = make_memory(self.network, self.tokenizer, self.rollout, batches, len(lanes))
-            frames = [frame.half() for frame in follow(memory, batches, lanes, luck)]
-            dreamed += torch.stack(frames[CONTEXT:], dim=1)
+            steps = list(follow(memory, batches, lanes, luck))[CONTEXT:]
+            dreamed += torch.stack([step.latents.half() for step in steps], dim=1)
+            if self.network.momentum:
+                drifts = [step.drift for step in steps if step.drift is not None]
+                moved += torch.stack(drifts, dim=1).half()
         self.frames = pad_sequence(dreamed, batch_first=True)  # of no use past a lane's last frame
+        self.drifts = pad_sequence(moved, batch_first=True) if moved else None
         self.generation = generation
 
 
@@ -100,7 +112,7 @@ def make_memory(
 
 def follow(
     memory: Rollout, batches: Batches, lanes: Sequence[Lane], luck: torch.Generator
-) -> Iterator[Tensor]:
+) -> Iterator[Drawn]:
     """Dream along recorded actions; what the world answered is told as it was.
 
     Args:
@@ -110,7 +122,7 @@ def follow(
         luck: Of the noise.
 
     Yields:
-        Frames ``(B, c, h, w)`` taken in, first those that really came, then those dreamed.
+        Frames taken in, first those that really came, then those dreamed.
     """
     every, device = torch.arange(len(lanes), device=memory.device), memory.device
     real = [lane.track.frames(batches.latents, lane.first, CONTEXT) for lane in lanes]
@@ -123,11 +135,11 @@ def follow(
         if k < CONTEXT:
             if k:
                 memory.read_step(every, words)
-            frame = known[:, k]
+            frame = Drawn(known[:, k], None)
         else:
-            noise = torch.randn(frame.shape, generator=luck)
+            noise = torch.randn(frame.latents.shape, generator=luck)
             frame = memory.draw(every, words, noise, levels)
-        memory.commit(every, frame)
+        memory.commit(every, *frame)
         answers = [_at(lane.track.answers, lane.first + k, nothing) for lane in lanes]
         memory.answer[:] = torch.tensor(answers, device=device)
         yield frame

@@ -11,6 +11,7 @@ from worldsim.codec import Codec, make_codec
 from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.grammar import every_phrase
+from worldsim.hindsight import Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
 from worldsim.text import TextTokenizer
@@ -19,9 +20,9 @@ from worldsim.train.batches import Batches
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
 from worldsim.train.ends import describe, fit_ends
 from worldsim.train.glances import fit_glance
-from worldsim.train.hindsight import Hindsight
 from worldsim.train.latents import encode_dataset, read_tracks
 from worldsim.train.meanings import describe_learnt, fit_meanings
+from worldsim.train.momenta import Lesson, fit_momentum
 from worldsim.train.prose import keep_prose
 from worldsim.train.run import RunFolder
 from worldsim.train.world_stage import WorldStage, WorldStageConfig
@@ -40,6 +41,7 @@ class ModelConfig:
     painter_width: int = 96
     plan_width: int = 32
     match_width: int = 32
+    momentum_width: int = 0
     stem_width: int = 32
     split: bool = True
     may_rest: bool = True
@@ -68,6 +70,8 @@ class TrainConfig:
         num_starts: Start clips to put into the checkpoint.
         glance_steps: Updates in which who glances at frames learns what there is to see, before
             anything is asked in words, see `train.glances`; 0: none.
+        momentum_steps: Updates in which it is learnt how things go on moving, by itself and before
+            anything is drawn, see `train.momenta`; 0: none.
         meaning_steps: Updates after which it is known what sentences mean, when all else is learnt,
             see `train.meanings`; 0: each is heard as the sum of its words.
         end_dreams: Dreams along play to which the chance of an end is fitted when all else is
@@ -85,6 +89,7 @@ class TrainConfig:
     num_steps: int = 1
     num_starts: int = 24
     glance_steps: int = 0
+    momentum_steps: int = 0
     meaning_steps: int = 0
     end_dreams: int = 0
     codec_options: dict[str, float] = field(default_factory=dict)
@@ -98,9 +103,10 @@ class TrainConfig:
 # What made the codec, the words and the latents in a run's folder, and what a run is besides.
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
 PREPARED += ["model.vocab_size"]
-IDENTITY = [*PREPARED, "num_steps", "glance_steps", "model", "objective", "batch"]
+IDENTITY = [*PREPARED, "num_steps", "glance_steps", "momentum_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
-OPTIONAL = ("match_width", "stem_width", "may_rest", "may_appear", "hears", "glance_width")
+OPTIONAL = ["match_width", "momentum_width", "stem_width", "glance_width"]
+OPTIONAL += ["may_rest", "may_appear", "hears"]
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
@@ -123,16 +129,14 @@ def train(config: TrainConfig) -> None:
     things = {name: spec.things for name, spec in dataset.worlds.items()}
     texts = keep_prose(run.path) if config.batch.prose_share else []
     prose = [sentence for package in texts for sentence in package.sentences]
-    objective = config.objective
-    looks_back = config.model.painter_width > 0 and (
-        objective.hindsight_weight > 0 or objective.pace_weight > 0
-    )
-    hindsight = Hindsight(load_codec(run.path / "codec")) if looks_back else None
-    batches = Batches(
-        latents, tracks, tokenizer, config.batch, config.seed, things, prose, hindsight
-    )
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
+    weights, looked = config.objective, Hindsight(load_codec(run.path / "codec").sketch)
+    looks_back = network.painter and (weights.hindsight_weight or weights.pace_weight)
+    batches = Batches(
+        latents, tracks, tokenizer, config.batch, config.seed, things, prose,
+        looked if looks_back or network.momentum else None,
+    )  # fmt: skip
     if not config.init_from or (config.stage.steps and not config.stage.only):
         network.fit_surprise(batches.sample_latents(num=128))
     network.canvas.fit(*codec.canvas())
@@ -145,6 +149,9 @@ def train(config: TrainConfig) -> None:
             network.glance.to(device), network.canvas.to(device), latents, batches.tracks, things,
             run, config.glance_steps, config.batch.shares, config.seed,
         )  # fmt: skip
+    if config.momentum_steps:
+        lesson = Lesson(latents, batches.tracks, looked, config.batch.shares, config.seed)
+        fit_momentum(network.to(device), lesson, run, config.momentum_steps)
     checkpoint = Checkpoint(
         network=network,
         codec=codec,

@@ -33,7 +33,7 @@ def make_config(data: Path | str, out: Path | str, **stage: float) -> TrainConfi
     config.codec_stage.frames = config.codec_stage.fit_frames = 60
     model, batch = config.model, config.batch
     model.width, model.depth, model.text_hidden, model.image_hidden = 64, 1, 32, 32
-    model.vocab_size = 384
+    model.vocab_size, model.momentum_width = 384, 32
     batch.rows, batch.window, batch.text_length, batch.say_share = 2, WINDOW, 48, 0.3
     batch.dream_from, batch.dream_every, batch.dream_lanes, batch.dream_depth = 1, 2, 2, 4
     batch.rest_lanes, batch.rest_depth = 1, 5

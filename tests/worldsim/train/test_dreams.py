@@ -66,8 +66,10 @@ def test_a_dream_is_what_play_would_have_drawn(checkpoint, batches):
         for k in range(3):
             noise = torch.randn(CONFIG.dream_lanes, *shape, generator=generator)[number]
             drawn = memory.draw(only, [words[CONTEXT - 1 + k]], noise[None], levels)
-            torch.testing.assert_close(dreams.frames[number, k], drawn[0].half(), rtol=0, atol=0.05)
-            memory.commit(only, drawn)
+            torch.testing.assert_close(
+                dreams.frames[number, k], drawn.latents[0].half(), rtol=0, atol=0.05
+            )
+            memory.commit(only, *drawn)
 
 
 def test_history_shows_the_dream_and_the_aim_stays_real(checkpoint, batches):

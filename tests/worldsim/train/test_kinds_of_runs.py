@@ -39,7 +39,8 @@ def test_one_run_learns_several_worlds_and_has_starts_in_each(data, tmp_path):
 
 def test_a_network_without_painter_is_trained_and_dreams_in_several_passes(data, tmp_path):
     config = make_config(data, tmp_path / "run", steps=3)
-    config.model.painter_width, config.objective.flow_weight, config.num_steps = 0, 1.0, 2
+    config.model.painter_width = config.model.momentum_width = 0
+    config.objective.flow_weight, config.num_steps = 1.0, 2
     config.stage.minutes = 1e-9
     train(config)
     config.stage.minutes = 0.0

@@ -191,7 +191,7 @@ def test_a_run_can_begin_as_a_model_of_shorter_steps_but_not_learn_of_both(finis
 
 def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, tmp_path):
     plain = make_config(data, tmp_path / "plain", steps=1)
-    plain.model.match_width = plain.model.stem_width = 0
+    plain.model.match_width = plain.model.momentum_width = plain.model.stem_width = 0
     plain.model.may_rest = plain.model.may_appear = plain.model.hears = False
     train(plain)
     path = tmp_path / "plain/model/transformer/config.json"
@@ -207,9 +207,13 @@ def test_parts_that_the_first_weights_lack_are_added_and_say_nothing_yet(data, t
     weights = dict(mine.state_dict())
     shared = {name: weights.pop(name) for name in theirs.state_dict()}
     assert same(shared, dict(theirs.state_dict()))
-    assert {name.split(".")[0] for name in weights} == {"painter", "stem", "hearing", "glance"}
-    assert mine.config.match_width == config.model.match_width > 0
-    assert not mine.painter.keep.weight.any() and not mine.stem.out.weight.any()
+    added = {"painter", "momentum", "stem", "hearing", "glance"}
+    assert {name.split(".")[0] for name in weights} == added
+    for part in ("match_width", "momentum_width"):
+        assert mine.config[part] == getattr(config.model, part) > 0
+    assert not mine.painter.keep.weight.any()
+    assert not mine.painter.told.weight.any() and not mine.momentum.change.weight.any()
+    assert not mine.stem.out.weight.any()
     assert not mine.hearing.second.weight.any() and not mine.painter.rest_all[2].weight.any()
 
 

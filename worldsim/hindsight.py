@@ -1,7 +1,8 @@
-"""How things moved from one recorded picture to the next, found by looking at both.
+"""How things moved from one picture to the next, found by looking at both.
 
-A painter that learns from pictures alone moves things too little: where it is not sure by how
-much, the blur in between costs least. Who has seen what came knows by how much, and says so.
+In play this is what a dream begins with: how fast things go is in no picture, see `Momentum`. While
+learning it is also what was to be said. Who learns from pictures alone moves things too little:
+where it is not sure by how much, the blur in between costs least.
 Nothing here knows of cameras, of depth or of actions. Source: dense inverse search, Kroeger et al.
 2016 (1603.03590), as OpenCV has it; learning motion from another's flow, Liu et al. 2019
 (SelFlow, 1904.09117).
@@ -9,13 +10,14 @@ Nothing here knows of cameras, of depth or of actions. Source: dense inverse sea
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldsim.canvas import Canvas
 from worldsim.codec import to_uint8
 from worldsim.painter import advect
 
@@ -24,23 +26,20 @@ SIDE = 64  # pixels of the pictures that are compared, if they are not smaller: 
 DOUBT = 0.05  # error of a moved picture in [-1, 1] at which its motion counts a third
 
 
-class Draws(Protocol):
-    """A codec, as far as it is needed here."""
-
-    def sketch(self, latents: Tensor) -> Tensor:
-        """Latents ``(n, c, h, w)`` to pictures ``(n, 3, H, W)`` in [-1, 1]."""
-        ...
-
-
 class Hindsight:
     """Safe to be asked by several threads.
 
     Args:
-        codec: Draws recorded latents; on the CPU.
+        draw: Recorded latents ``(n, c, h, w)`` to pictures ``(n, 3, H, W)`` in [-1, 1], on the CPU.
     """
 
-    def __init__(self, codec: Draws):
-        self.codec = codec
+    def __init__(self, draw: Callable[[Tensor], Tensor]):
+        self.draw = draw
+
+    @classmethod
+    def of(cls, canvas: Canvas) -> Hindsight:
+        """Look at latents as a canvas draws them, wherever that is."""
+        return cls(lambda latents: canvas.draw(latents.to(canvas.matrix.device)).float().cpu())
 
     @torch.no_grad()
     def __call__(self, latents: np.ndarray, follows: np.ndarray) -> np.ndarray:
@@ -75,7 +74,7 @@ class Hindsight:
         return found
 
     def _draw(self, latents: np.ndarray) -> Tensor:
-        pictures = self.codec.sketch(torch.from_numpy(latents).float())
+        pictures = self.draw(torch.from_numpy(latents).float())
         smaller = pictures.shape[-1] > SIDE
         return F.interpolate(pictures, (SIDE, SIDE), mode="area") if smaller else pictures
 

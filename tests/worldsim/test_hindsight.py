@@ -4,17 +4,15 @@ import torch
 import torch.nn.functional as F
 
 from tests.worldsim.train.played import make_batches, make_tokenizer
+from worldsim.hindsight import GRID, Hindsight
 from worldsim.train.batches import Batches
-from worldsim.train.hindsight import GRID, Hindsight
 
 SHIFT = 3  # pixels
 
 
-class Plain:
-    """A codec whose latents are the pictures."""
-
-    def sketch(self, latents):
-        return latents.expand(-1, 3, -1, -1) if latents.shape[1] == 1 else latents[:, :3]
+def plain(latents):
+    """Draw latents that are the pictures."""
+    return latents.expand(-1, 3, -1, -1) if latents.shape[1] == 1 else latents[:, :3]
 
 
 def picture(seed=0, side=64):
@@ -23,7 +21,7 @@ def picture(seed=0, side=64):
 
 
 def look(frames, follows):
-    return Hindsight(Plain())(np.stack(frames)[None].astype(np.float32), np.array([follows]))[0]
+    return Hindsight(plain)(np.stack(frames)[None].astype(np.float32), np.array([follows]))[0]
 
 
 @pytest.mark.parametrize("axis", [-1, -2])
@@ -60,15 +58,15 @@ def test_pictures_of_other_sizes_are_looked_at_too(side):
 
 def test_rows_of_play_say_how_things_moved_and_talk_does_not():
     tokenizer = make_tokenizer()
-    plain = make_batches(tokenizer, talk_rows=0)
-    latents = np.zeros((len(plain.latents), 1, 32, 32), np.float16)
+    play = make_batches(tokenizer, talk_rows=0)
+    latents = np.zeros((len(play.latents), 1, 32, 32), np.float16)
     for k in range(len(latents)):
         latents[k] = np.roll(picture(side=32)[:1], k, -1)
-    batches = Batches(
-        latents, plain.tracks, tokenizer, plain.config, 0, hindsight=Hindsight(Plain())
-    )
+    batches = Batches(latents, play.tracks, tokenizer, play.config, 0, hindsight=Hindsight(plain))
     motion = batches(0).motion
     assert motion is not None and motion.shape == (4, 5, 3, GRID, GRID)
     assert not motion[:, 0].any(), "what a window begins with came from somewhere unknown"
     assert motion[:, 1:, 0, 4:-4, 4:-4].mean() == pytest.approx(-1 / 32, abs=0.01)
-    assert plain(0).motion is None
+    went = batches(0).went
+    assert went is not None and torch.equal(went, motion)
+    assert play(0).motion is None and play(0).went is None

@@ -1,0 +1,132 @@
+"""How things go on moving: what moved, and what was done, say what moves next.
+
+A picture does not show how fast things go. What is looked up here (`hindsight`) or was drawn (a
+dream knows how it moved its own pictures) is how every spot moved in the step before; convolutions
+over the whole picture learn what becomes of that when keys are pressed. Nothing here knows of
+cameras, of depth or of the meaning of any key, and it can learn by itself, see `train.momenta`.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldsim.canvas import Canvas
+from worldsim.residual import Residual
+
+FOLD = 4  # pixels along each side of a place
+SMALLEST = 4  # places along each side of what is seen last
+STEPS = 3  # what led to so many frames is heard, to the coming one and those before it
+MOOD = 256
+REACH = 4.0  # pixels that motion is measured in
+DEGREE = 3  # of the polynomials that say a motion of the whole picture
+
+
+class Gone(NamedTuple):
+    """What is known of a step before it is drawn.
+
+    Attributes:
+        drift: ``(B, F, 3, y, x)``, where each spot of the last frame was in the one before, in
+            widths of a picture, right and down, and how far that is to be trusted, 0 to 1; all 0
+            where nothing is known.
+        said: ``(B, F, STEPS, D)``, what is heard, of the coming frame first.
+    """
+
+    drift: Tensor
+    said: Tensor
+
+
+class Momentum(nn.Module):
+    """A U-Net on the last two pictures and on how one became the other.
+
+    Args:
+        canvas: Draws latents as pictures.
+        first: Channels at the finest size, a multiple of 32; a third more at each coarser one.
+        width: D, of what is heard.
+    """
+
+    fields: Tensor
+
+    def __init__(self, canvas: Canvas, first: int, width: int):
+        """Untrained, it says that things go on as they did."""
+        super().__init__()
+        self.side, spots = canvas.side // FOLD, canvas.side // canvas.fold
+        halvings = max(0, round(math.log2(self.side / SMALLEST)))
+        widths = [first + first * k // 3 // 8 * 8 for k in range(halvings + 1)]
+        self.look = nn.Conv2d(2 * canvas.values * FOLD**2 + 3, first, 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)
+        )
+        self.before = nn.ModuleList(Residual(w) for w in widths)
+        self.mix = nn.Linear(widths[-1] * (self.side >> halvings) ** 2, MOOD)
+        self.norm = nn.RMSNorm(width)
+        self.hear = nn.Linear(STEPS * width, MOOD)
+        self.think = nn.Sequential(
+            nn.SiLU(), nn.Linear(MOOD, MOOD), nn.SiLU(), nn.Linear(MOOD, MOOD)
+        )
+        self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
+        self.after = nn.ModuleList(Residual(w, MOOD) for w in widths)
+        self.again = nn.ModuleList(Residual(w, MOOD) for w in widths)
+        finer = (spots // self.side) ** 2
+        self.change = nn.Conv2d(first, 2 * finer, 3, padding=1)
+        self.keep = nn.Conv2d(first, finer, 3, padding=1)
+        middle = (torch.arange(spots) + 0.5) * 2 / spots - 1
+        powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
+        fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
+        self.register_buffer("fields", fields, persistent=False)
+        self.sweep = nn.Linear(MOOD, 2 * len(fields))
+        self.pixels = canvas.side
+        for layer in (self.change, self.keep, self.sweep):
+            nn.init.zeros_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, pictures: Tensor, drift: Tensor, said: Tensor) -> Tensor:
+        """Say how the last picture goes on.
+
+        Args:
+            pictures: ``(n, 2, v, H, W)``, the last one first.
+            drift: ``(n, 3, y, x)`` of any size, see `Gone`.
+            said: ``(n, STEPS, D)``, see `Gone`.
+
+        Returns:
+            ``(n, 2, s, s)`` where every spot of the coming picture is in the last one, in pixels
+            right and down.
+        """
+        now, before = pictures.unbind(dim=1)
+        both = F.pixel_unshuffle(torch.cat([now, now - before], dim=1), FOLD)
+        went, sure = _resized(drift.to(both.dtype), self.side).split([2, 1], dim=1)
+        went = self.pixels * went
+        x = self.look(torch.cat([both, went / REACH, sure], dim=1))
+        skips = list[Tensor]()
+        for residual, down in zip(self.before, [None, *self.down], strict=True):
+            x = residual(x if down is None else down(F.silu(x)))
+            skips.append(x)
+        mood = self.mix(F.silu(x).flatten(1)) + self.hear(self.norm(said).flatten(1))
+        mood = self.think(mood)
+        for k in reversed(range(len(skips))):
+            x = x if k == len(self.up) else F.pixel_shuffle(self.up[k](x), 2) + skips[k]
+            x = self.again[k](self.after[k](x, mood), mood)
+        finer = math.isqrt(self.keep.out_channels)
+        weights = self.sweep(mood).unflatten(-1, (2, -1))
+        sweep = torch.einsum("nat,tyx->nayx", weights, self.fields.to(weights.dtype))
+        keep = 1 + F.pixel_shuffle(self.keep(x), finer)
+        change = F.pixel_shuffle(self.change(x), finer) + sweep
+        return REACH * change + keep * _resized(went, self.fields.shape[-1])
+
+
+def drift_of(flow: Tensor, pixels: int, side: int) -> Tensor:
+    """Return a flow ``(n, 2, s, s)`` in pixels as a drift ``(n, 3, side, side)`` that is sure."""
+    widths = _resized(flow.float(), side) / pixels
+    return torch.cat([widths, torch.ones_like(widths[:, :1])], dim=1)
+
+
+def _resized(field: Tensor, side: int) -> Tensor:
+    if field.shape[-1] > side:
+        return F.adaptive_avg_pool2d(field, side)
+    return F.interpolate(field, (side, side), mode="bilinear", align_corners=False)

@@ -1,0 +1,202 @@
+"""Before anything is drawn: how things go on moving, learnt by itself.
+
+An update of everything shows a hundred frames in two seconds, most of them spent on what pictures
+look like. How they move is a question of its own with an answer that can be looked up (`hindsight`)
+and wants hundreds of thousands of frames. Pictures are moved here and never mended, a few
+steps on from recorded ones, so that what is slightly wrong at one step is met at the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from worldsim.distances import apart
+from worldsim.errors import WorldsimError
+from worldsim.hindsight import GRID, Hindsight
+from worldsim.model import WorldTransformer
+from worldsim.momentum import STEPS, Momentum, drift_of
+from worldsim.painter import advect
+from worldsim.precision import multiplies_bf16
+from worldsim.train.latents import Track
+from worldsim.train.run import RunFolder
+
+FILE = "momentum-{}.safetensors"  # of a run's folder: what so many updates have learnt
+NOTHING = -1  # in the place of a token
+UNHEARD = 0.1  # of the clips say nothing of what was done
+ASTRAY = 0.15  # weight of a pixel of flow beside the error of what is moved
+
+
+class Clips(NamedTuple):
+    """Stretches of recorded play, two frames and `ahead` more.
+
+    Attributes:
+        latents: ``(n, 2 + ahead, c, h, w)``.
+        words: ``(n, STEPS - 1 + ahead, L)`` tokens of what led to frames, padded; the last `ahead`
+            lead to the frames ahead.
+        motion: ``(n, 1 + ahead, 3, y, x)``, see `Hindsight`, of every frame but the first.
+    """
+
+    latents: Tensor
+    words: Tensor
+    motion: Tensor
+
+
+class Lesson:
+    """Cuts clips out of labelled play; a function of the seed and the number of an update.
+
+    Args:
+        latents: All frames.
+        tracks: Recorded play.
+        hindsight: Says how things moved.
+        shares: How often clips are of each world, as in `BatchConfig.shares`.
+        seed: Of the clips.
+        ahead: Steps on from two recorded frames.
+    """
+
+    def __init__(
+        self,
+        latents: np.ndarray,
+        tracks: Sequence[Track],
+        hindsight: Hindsight,
+        shares: Mapping[str, float],
+        seed: int = 0,
+        ahead: int = 3,
+    ):
+        self.latents, self.hindsight = latents, hindsight
+        self.seed, self.ahead = seed, ahead
+        self.tracks = [t for t in tracks if t.labelled and len(t.actions) > ahead]
+        if not self.tracks:
+            raise WorldsimError("no labelled play to learn motion from: raise batch.labelled_share")
+        lengths = np.array([len(track.actions) - ahead for track in self.tracks], float)
+        worlds = np.array([track.world for track in self.tracks])
+        for name in np.unique(worlds):
+            mine = worlds == name
+            lengths[mine] *= shares.get(str(name), 0.0) / lengths[mine].sum() if shares else 1.0
+        self._chances = lengths / lengths.sum()
+
+    def __call__(self, step: int, count: int) -> Clips:
+        """Cut so many clips; the same ones for the same step."""
+        rng = np.random.default_rng([self.seed, step, 3])
+        chosen = rng.choice(len(self.tracks), size=count, p=self._chances)
+        frames, words = list[np.ndarray](), list[list[list[int]]]()
+        for track in (self.tracks[k] for k in chosen):
+            now = 1 + int(rng.integers(len(track.actions) - self.ahead))
+            frames.append(track.frames(self.latents, now - 1, 2 + self.ahead))
+            said = [
+                track.actions[at] if at >= 0 else []
+                for at in range(now - STEPS + 1, now + self.ahead)
+            ]
+            words.append([[] for _ in said] if rng.random() < UNHEARD else said)
+        latents = np.stack(frames)
+        follows = np.broadcast_to(np.arange(latents.shape[1]) > 0, latents.shape[:2])
+        motion = self.hindsight(latents, follows)[:, 1:]
+        longest = max(1, max(len(ids) for said in words for ids in said))
+        ids = [[one + [NOTHING] * (longest - len(one)) for one in said] for said in words]
+        return Clips(torch.from_numpy(latents), torch.tensor(ids), torch.from_numpy(motion))
+
+
+def fit_momentum(
+    network: WorldTransformer,
+    lesson: Lesson,
+    run: RunFolder,
+    steps: int,
+    clips: int = 32,
+    rate: float = 1.5e-3,
+) -> None:
+    """Let a network's `Momentum` learn, or take what an earlier call has learnt in this run.
+
+    Args:
+        network: Nothing else of it learns.
+        lesson: Cuts clips.
+        run: Its folder keeps what was learnt.
+        steps: Updates.
+        clips: Of an update.
+        rate: Of AdamW, falling to nothing along a half cosine.
+    """
+    path = run.path / FILE.format(steps)
+    if network.momentum is None:
+        raise WorldsimError(
+            f"momentum_steps={steps}: nothing has momentum, set model.momentum_width=96"
+        )
+    if path.exists():
+        try:
+            network.momentum.load_state_dict(load_file(path))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise WorldsimError(
+                f"{path} is damaged: delete it to let it be learnt anew how things go on"
+            ) from error
+        return
+    _learn(network, network.momentum, lesson, steps, clips, rate)
+    partial = path.with_suffix(".tmp")
+    save_file({name: x.contiguous() for name, x in network.momentum.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+def _learn(
+    network: WorldTransformer,
+    momentum: Momentum,
+    lesson: Lesson,
+    steps: int,
+    clips: int,
+    rate: float,
+) -> None:
+    device = network.device
+    kind = torch.bfloat16 if multiplies_bf16(device) else torch.float32
+    momentum.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(momentum.parameters(), rate, weight_decay=0.02, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.05)
+    bar = tqdm(range(steps), desc="momentum", unit="update")
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(lesson, 0, clips)
+        for step in bar:
+            shown = Clips(*(x.to(device) for x in coming.result()))
+            coming = ahead.submit(lesson, step + 1, clips)
+            optimizer.zero_grad()
+            loss = 0.0
+            for wrong in unrolled(network, momentum, shown, kind):
+                (wrong / lesson.ahead).backward()
+                loss += wrong.item() / lesson.ahead
+            if not np.isfinite(loss):
+                raise WorldsimError(f"motion is not a number at update {step}: damaged data?")
+            nn.utils.clip_grad_norm_(momentum.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if step % 20 == 0:
+                bar.set_postfix(loss=f"{loss:.3f}")
+
+
+def unrolled(network: WorldTransformer, momentum: Momentum, shown: Clips, kind: torch.dtype):  # type: ignore[no-untyped-def]
+    """Move pictures on and on; yield how wrong each step is, with a gradient of that step alone."""
+    canvas, (count, frames) = network.canvas, shown.latents.shape[:2]
+    with torch.no_grad():
+        real = canvas.draw(shown.latents.flatten(0, 1)).unflatten(0, (count, frames))
+        said = _heard(network, shown.words)
+    before, now, drift = real[:, 0], real[:, 1], shown.motion[:, 0]
+    for k in range(frames - 2):
+        led = said[:, k : k + STEPS].flip(1)  # of the coming frame first
+        with torch.autocast(real.device.type, kind, enabled=kind != torch.float32):
+            flow = momentum(torch.stack([now, before], dim=1), drift, led).float()
+        moved, truth = advect(now, flow)[0], real[:, 2 + k]
+        motion, trust = shown.motion[:, 1 + k].split([2, 1], dim=1)
+        off = F.adaptive_avg_pool2d(flow, motion.shape[-1]) - motion * canvas.side
+        wrong = apart(moved, truth, torch.ones_like(truth[:, :1])).mean()
+        yield wrong + ASTRAY * (off.abs().sum(dim=1, keepdim=True) * trust).mean()
+        before, now = now, moved.detach().clamp(-1, 1)
+        drift = drift_of(flow.detach(), canvas.side, GRID)
+
+
+def _heard(network: WorldTransformer, words: Tensor) -> Tensor:
+    """(n, steps, L) tokens -> (n, steps, D), as they are heard at once."""
+    spoken = network.words(words.clamp(min=0)) * (words != NOTHING)[..., None]
+    said = spoken.sum(dim=2)
+    return network.hear(said, torch.zeros_like(words[..., 0]))
