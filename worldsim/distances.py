@@ -38,7 +38,7 @@ def emphasis(now: Tensor, before: Tensor, more: float) -> Tensor:
 
 
 def astray(flow: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
-    """Compare flow with how things really moved, see `train.hindsight`.
+    """Compare flow with how things really moved, see `hindsight`.
 
     Args:
         flow: ``(B, F, 2, y, x)`` in pixels right and down.

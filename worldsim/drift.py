@@ -19,7 +19,7 @@ from worldsim.painter import Moved
 
 
 class Drawn(NamedTuple):
-    """Dreamed frames ``(B, c, h, w)``, and how they moved, see `Drift.of`."""
+    """Dreamed frames ``(B, c, h, w)``, and how they moved, see `Drift.of`; None: nobody says."""
 
     latents: Tensor
     drift: Tensor | None
@@ -35,7 +35,7 @@ class Drift:
 
     def __init__(self, network: WorldTransformer, lanes: int):
         device = network.device
-        self.side, self.wanted = network.canvas.side, network.momentum is not None
+        self.side = network.canvas.side
         self.drift = torch.zeros(lanes, 3, GRID, GRID, device=device)
         self.known = torch.zeros(lanes, dtype=torch.bool, device=device)
         self.heard = torch.zeros(lanes, STEPS, network.config.width, device=device)
@@ -57,7 +57,7 @@ class Drift:
         self.heard[lanes] = torch.roll(self.heard[lanes], -1, dims=1)
         self.known[lanes] = False
 
-    def gone(self, lanes: Tensor, said: Tensor, past: Tensor, time: Tensor) -> Gone | None:
+    def gone(self, lanes: Tensor, said: Tensor, past: Tensor, time: Tensor) -> Gone:
         """Say what is known of the next frame.
 
         Args:
@@ -66,8 +66,6 @@ class Drift:
             past: ``(lanes, 2 or more, c, h, w)``, the newest frames of all lanes, the last first.
             time: ``(lanes,)``, how many frames there were.
         """
-        if not self.wanted:
-            return None
         ask = lanes[~self.known[lanes] & (time[lanes] > 1)]
         if len(ask):
             pairs = past[ask][:, [1, 0]].float().cpu().numpy()
@@ -77,8 +75,6 @@ class Drift:
         heard = torch.cat([said[:, None], self.heard[lanes][:, :-1].to(said.dtype)], dim=1)
         return Gone(self.drift[lanes][:, None].to(said.dtype), heard[:, None])
 
-    def of(self, moved: Moved | None) -> Tensor | None:
-        """Return how drawn frames moved, ``(B, 3, y, x)``; None where nobody has momentum."""
-        if moved is None or not self.wanted:
-            return None
+    def of(self, moved: Moved) -> Tensor:
+        """Return how drawn frames moved, ``(B, 3, y, x)``."""
         return drift_of(moved.flow[:, 0], self.side, GRID)

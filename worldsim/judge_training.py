@@ -17,6 +17,7 @@ from worldsim.errors import WorldsimError
 from worldsim.judge import Judge
 from worldsim.odometer import Odometer, errors
 from worldsim.pose_text import motion
+from worldsim.precision import side_by_side
 from worldsim.watcher import AFTER, BEFORE, STACK, Watcher, shrink
 from worldsim.world import WorldSpec
 
@@ -192,8 +193,7 @@ def _fit(
     )
     generator = torch.Generator().manual_seed(config.seed)
     watcher.train()
-    # Faster convolutions; the stubs of torch do not know the argument.
-    watcher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    side_by_side(watcher)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # dropout
         bar = tqdm(range(config.num_steps), desc=f"{watcher.kind}: train", leave=False)

@@ -17,14 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.canvas import Canvas
+from worldsim.painter import REACH, polynomials, swept
 from worldsim.residual import Residual
 
 FOLD = 4  # pixels along each side of a place
 SMALLEST = 4  # places along each side of what is seen last
 STEPS = 3  # what led to so many frames is heard, to the coming one and those before it
 MOOD = 256
-REACH = 4.0  # pixels that motion is measured in
-DEGREE = 3  # of the polynomials that say a motion of the whole picture
 
 
 class Gone(NamedTuple):
@@ -75,11 +74,8 @@ class Momentum(nn.Module):
         finer = (spots // self.side) ** 2
         self.change = nn.Conv2d(first, 2 * finer, 3, padding=1)
         self.keep = nn.Conv2d(first, finer, 3, padding=1)
-        middle = (torch.arange(spots) + 0.5) * 2 / spots - 1
-        powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
-        fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
-        self.register_buffer("fields", fields, persistent=False)
-        self.sweep = nn.Linear(MOOD, 2 * len(fields))
+        self.register_buffer("fields", polynomials(spots), persistent=False)
+        self.sweep = nn.Linear(MOOD, 2 * len(self.fields))
         self.pixels = canvas.side
         for layer in (self.change, self.keep, self.sweep):
             nn.init.zeros_(layer.weight)
@@ -113,10 +109,8 @@ class Momentum(nn.Module):
             x = x if k == len(self.up) else F.pixel_shuffle(self.up[k](x), 2) + skips[k]
             x = self.again[k](self.after[k](x, mood), mood)
         finer = math.isqrt(self.keep.out_channels)
-        weights = self.sweep(mood).unflatten(-1, (2, -1))
-        sweep = torch.einsum("nat,tyx->nayx", weights, self.fields.to(weights.dtype))
         keep = 1 + F.pixel_shuffle(self.keep(x), finer)
-        change = F.pixel_shuffle(self.change(x), finer) + sweep
+        change = F.pixel_shuffle(self.change(x), finer) + swept(self.sweep(mood), self.fields)
         return REACH * change + keep * _resized(went, self.fields.shape[-1])
 
 

@@ -22,7 +22,7 @@ from worldsim.canvas import Canvas
 from worldsim.matching import Matching
 from worldsim.residual import Residual
 
-DEGREE = 3  # of the polynomials in `Painter._sweep`
+DEGREE = 3  # of polynomials that say a motion of the whole picture
 MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
@@ -90,11 +90,8 @@ class Painter(nn.Module):
             nn.Linear(whole, MOOD), nn.SiLU(), nn.Linear(MOOD, 1)
         ) if may_rest else None  # fmt: skip
         self.appear = nn.Conv2d(fine, 1, 3, padding=1) if may_appear else None
-        middle = (torch.arange(side) + 0.5) * 2 / side - 1
-        powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
-        fields = torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
-        self.register_buffer("fields", fields, persistent=False)
-        self.sweep = nn.Linear(whole, 2 * len(fields))
+        self.register_buffer("fields", polynomials(side), persistent=False)
+        self.sweep = nn.Linear(whole, 2 * len(self.fields))
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
         self.mend = Residual(fine + 8, MOOD)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
@@ -184,8 +181,20 @@ class Painter(nn.Module):
         A motion of the whole picture has few numbers, so all places vote on them: where texture
         repeats, a single spot cannot tell a large motion from none.
         """
-        weights = self.sweep(whole).unflatten(-1, (2, -1))
-        return torch.einsum("nat,tyx->nayx", weights, self.fields.to(whole.dtype))
+        return swept(self.sweep(whole), self.fields)
+
+
+def polynomials(side: int) -> Tensor:
+    """Return polynomials of a place, each over all places of a picture, (terms, side, side)."""
+    middle = (torch.arange(side) + 0.5) * 2 / side - 1
+    powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
+    return torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
+
+
+def swept(weights: Tensor, fields: Tensor) -> Tensor:
+    """Add up polynomials: (n, 2 * terms), (terms, y, x) -> a flow (n, 2, y, x)."""
+    both = weights.unflatten(-1, (2, -1))
+    return torch.einsum("nat,tyx->nayx", both, fields.to(weights.dtype))
 
 
 def smooth(picture: Tensor, reach: int) -> Tensor:

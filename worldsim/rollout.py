@@ -63,7 +63,7 @@ class Rollout:
         self.said_at = torch.zeros(lanes, **numbers)  # the step at which they were said
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
-        self.drift = Drift(network, lanes)
+        self.drift = Drift(network, lanes) if network.momentum else None
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -157,7 +157,8 @@ class Rollout:
 
         home = None if words is None else self.home[lanes]
         latents = denoise(noise.to(self.device), velocity, levels)
-        return Drawn(self.network.canvas.settle(latents, home), self.drift.of(moved))
+        drift = self.drift.of(moved) if self.drift and moved else None
+        return Drawn(self.network.canvas.settle(latents, home), drift)
 
     def commit(self, lanes: Tensor, latents: Tensor, drift: Tensor | None = None) -> Tensor:
         """Take finished frames in.
@@ -177,7 +178,8 @@ class Rollout:
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
         first = self.time[lanes] == 0
         self.home[lanes[first]] = self.network.canvas.tint(latents[first])
-        self.drift.take(lanes, self._led(lanes), drift)
+        if self.drift:
+            self.drift.take(lanes, self._led(lanes), drift)
         self.order[lanes] += 2
         self.time[lanes] += 1
         self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
@@ -189,7 +191,8 @@ class Rollout:
         self.order[lanes] -= 2
         self.time[lanes] -= 1
         self.past[lanes] = torch.roll(self.past[lanes], -1, dims=1)
-        self.drift.take_back(lanes)
+        if self.drift:
+            self.drift.take_back(lanes)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return copies of everything that changes."""
@@ -204,7 +207,7 @@ class Rollout:
     def _mine(self) -> tuple[Tensor, ...]:
         return (
             self.order, self.time, self.answer, self.past, self.said, self.said_at, self.home,
-            *self.drift.state(),
+            *(self.drift.state() if self.drift else ()),
         )  # fmt: skip
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
@@ -278,7 +281,7 @@ class Rollout:
             frames = latents[:, None]
         dtype, said = self.network.dtype, self._led(lanes)
         gone: Gone | None = None
-        if latents is not None and not frame_first:
+        if self.drift and latents is not None and not frame_first:
             gone = self.drift.gone(lanes, said, self.past, self.time)
         logits, velocity, moved = self.network(
             ids, text_time, text.places,

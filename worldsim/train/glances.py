@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
@@ -29,6 +27,7 @@ from worldsim.pose_text import motion
 from worldsim.precision import multiplies_bf16
 from worldsim.text import DEPTHS
 from worldsim.train.latents import Track
+from worldsim.train.parts import chances_of, learn_once
 from worldsim.train.run import RunFolder
 from worldsim.train.talks import depth_words
 
@@ -90,19 +89,12 @@ def fit_glance(
         batch: Frames of an update.
         rate: Of AdamW, falling to nothing along a half cosine.
     """
-    path = run.path / FILE.format(steps)
-    if path.exists():
-        try:
-            glance.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError, OSError) as error:
-            raise WorldsimError(
-                f"{path} is damaged: delete it to let who glances learn anew"
-            ) from error
-        return
-    _learn(glance, canvas, School(latents, tracks, things, shares, seed), steps, batch, rate)
-    partial = path.with_suffix(".tmp")
-    save_file({name: x.contiguous() for name, x in glance.state_dict().items()}, partial)
-    partial.replace(path)
+
+    def learn() -> None:
+        school = School(latents, tracks, things, shares, seed)
+        _learn(glance, canvas, school, steps, batch, rate)
+
+    learn_once(glance, run, FILE.format(steps), learn)
 
 
 def _learn(
@@ -198,15 +190,10 @@ class School:
         self.tracks = [t for t in tracks if t.labelled and len(t.actions)]
         if not self.tracks:
             raise WorldsimError("no labelled play to look at: raise batch.labelled_share")
-        lengths = np.array([len(track.actions) for track in self.tracks], float)
-        worlds = np.array([track.world for track in self.tracks])
-        for name in np.unique(worlds):
-            mine = worlds == name
-            lengths[mine] *= shares.get(str(name), 0.0) / lengths[mine].sum() if shares else 1.0
-        self._chances = lengths / lengths.sum()
+        self._chances = chances_of(self.tracks, shares)
         said = {(t.world, tuple(ids)) for t in self.tracks for ids in t.actions}
         self.actions = {one: k for k, one in enumerate(sorted(said))}
-        self.spread = {str(name): self._spread(str(name)) for name in np.unique(worlds)}
+        self.spread = {name: self._spread(name) for name in {t.world for t in self.tracks}}
         self.questions, self.answers = dict[tuple[str, str], int](), dict[str, int]()
         rng = np.random.default_rng(seed)
         for track in self.tracks:

@@ -8,15 +8,13 @@ steps on from recorded ones, so that what is slightly wrong at one step is met a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -26,8 +24,9 @@ from worldsim.hindsight import GRID, Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.momentum import STEPS, Momentum, drift_of
 from worldsim.painter import advect
-from worldsim.precision import multiplies_bf16
+from worldsim.precision import multiplies_bf16, side_by_side
 from worldsim.train.latents import Track
+from worldsim.train.parts import chances_of, learn_once
 from worldsim.train.run import RunFolder
 
 FILE = "momentum-{}.safetensors"  # of a run's folder: what so many updates have learnt
@@ -77,12 +76,7 @@ class Lesson:
         self.tracks = [t for t in tracks if t.labelled and len(t.actions) > ahead]
         if not self.tracks:
             raise WorldsimError("no labelled play to learn motion from: raise batch.labelled_share")
-        lengths = np.array([len(track.actions) - ahead for track in self.tracks], float)
-        worlds = np.array([track.world for track in self.tracks])
-        for name in np.unique(worlds):
-            mine = worlds == name
-            lengths[mine] *= shares.get(str(name), 0.0) / lengths[mine].sum() if shares else 1.0
-        self._chances = lengths / lengths.sum()
+        self._chances = chances_of(self.tracks, shares, ahead)
 
     def __call__(self, step: int, count: int) -> Clips:
         """Cut so many clips; the same ones for the same step."""
@@ -123,23 +117,15 @@ def fit_momentum(
         clips: Of an update.
         rate: Of AdamW, falling to nothing along a half cosine.
     """
-    path = run.path / FILE.format(steps)
-    if network.momentum is None:
+    momentum = network.momentum
+    if momentum is None:
         raise WorldsimError(
             f"momentum_steps={steps}: nothing has momentum, set model.momentum_width=96"
         )
-    if path.exists():
-        try:
-            network.momentum.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError, OSError) as error:
-            raise WorldsimError(
-                f"{path} is damaged: delete it to let it be learnt anew how things go on"
-            ) from error
-        return
-    _learn(network, network.momentum, lesson, steps, clips, rate)
-    partial = path.with_suffix(".tmp")
-    save_file({name: x.contiguous() for name, x in network.momentum.state_dict().items()}, partial)
-    partial.replace(path)
+    learn_once(
+        momentum, run, FILE.format(steps),
+        lambda: _learn(network, momentum, lesson, steps, clips, rate),
+    )  # fmt: skip
 
 
 def _learn(
@@ -152,7 +138,7 @@ def _learn(
 ) -> None:
     device = network.device
     kind = torch.bfloat16 if multiplies_bf16(device) else torch.float32
-    momentum.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    side_by_side(momentum)
     optimizer = torch.optim.AdamW(momentum.parameters(), rate, weight_decay=0.02, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.05)
     bar = tqdm(range(steps), desc="momentum", unit="update")
@@ -175,7 +161,9 @@ def _learn(
                 bar.set_postfix(loss=f"{loss:.3f}")
 
 
-def unrolled(network: WorldTransformer, momentum: Momentum, shown: Clips, kind: torch.dtype):  # type: ignore[no-untyped-def]
+def unrolled(
+    network: WorldTransformer, momentum: Momentum, shown: Clips, kind: torch.dtype
+) -> Iterator[Tensor]:
     """Move pictures on and on; yield how wrong each step is, with a gradient of that step alone."""
     canvas, (count, frames) = network.canvas, shown.latents.shape[:2]
     with torch.no_grad():

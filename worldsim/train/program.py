@@ -131,12 +131,12 @@ def train(config: TrainConfig) -> None:
     prose = [sentence for package in texts for sentence in package.sentences]
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
-    weights, looked = config.objective, Hindsight(load_codec(run.path / "codec").sketch)
-    looks_back = network.painter and (weights.hindsight_weight or weights.pace_weight)
+    weights, hindsight = config.objective, None
+    if network.momentum or network.painter and (weights.hindsight_weight or weights.pace_weight):
+        hindsight = Hindsight(load_codec(run.path / "codec").sketch)
     batches = Batches(
-        latents, tracks, tokenizer, config.batch, config.seed, things, prose,
-        looked if looks_back or network.momentum else None,
-    )  # fmt: skip
+        latents, tracks, tokenizer, config.batch, config.seed, things, prose, hindsight
+    )
     if not config.init_from or (config.stage.steps and not config.stage.only):
         network.fit_surprise(batches.sample_latents(num=128))
     network.canvas.fit(*codec.canvas())
@@ -150,8 +150,9 @@ def train(config: TrainConfig) -> None:
             run, config.glance_steps, config.batch.shares, config.seed,
         )  # fmt: skip
     if config.momentum_steps:
-        lesson = Lesson(latents, batches.tracks, looked, config.batch.shares, config.seed)
-        fit_momentum(network.to(device), lesson, run, config.momentum_steps)
+        look, shares = Hindsight.of(network.to(device).canvas), config.batch.shares
+        lesson = Lesson(latents, batches.tracks, look, shares, config.seed)
+        fit_momentum(network, lesson, run, config.momentum_steps)
     checkpoint = Checkpoint(
         network=network,
         codec=codec,

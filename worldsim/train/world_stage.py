@@ -18,7 +18,7 @@ from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 from worldsim.objective import Eye, ObjectiveConfig, WorldObjective
-from worldsim.precision import multiplies_bf16
+from worldsim.precision import multiplies_bf16, side_by_side
 from worldsim.train.batches import Batches
 from worldsim.train.dreams import Dreams
 from worldsim.train.flops import count_flops, utilisation
@@ -91,11 +91,8 @@ class WorldStage:
         self.config, self.run_folder = config, run
         precision = _precision(config.precision, device)
         self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
-        # Convolutions train a tenth faster on pictures whose channels lie side by side.
         self.network = checkpoint.network
-        for parameter in self.network.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        side_by_side(self.network)
         _keep_still(self.network, config.only)
         whole = WorldObjective(
             self.network, objective, self._eye() if self.network.painter else None

@@ -103,9 +103,9 @@ def test_play_that_is_only_watched_says_nothing_of_keys():
 
 
 def test_motion_that_nobody_can_learn_is_an_error(tmp_path):
-    network = make_checkpoint().network
+    lesson, still = lesson_of(make_network()), make_checkpoint().network
     with pytest.raises(WorldsimError, match="model.momentum_width=96"):
-        fit_momentum(network, None, folder(tmp_path), 2)  # type: ignore[arg-type]
+        fit_momentum(still, lesson, folder(tmp_path), 2)
 
 
 def test_damaged_data_stops_at_once(tmp_path):
