@@ -13,6 +13,7 @@ from worldsim.errors import WorldsimError
 from worldsim.pictures import open_picture, square
 from worldsim.text import DEPTHS
 
+FAR = 24.0  # metres; what is farther is drawn as far
 SCALE = 24  # pixels of the PNG for one part of the picture
 SUFFIXES = (".png", ".npy")
 
@@ -65,8 +66,8 @@ def depth(cfg: DepthConfig) -> None:
 
 
 def _drawing(metres: np.ndarray) -> Image.Image:
-    """Draw distances in grey, equal ratios as equal steps: `DEPTHS` from white to black."""
-    nearest, farthest = np.log(DEPTHS[0]), np.log(DEPTHS[-1])
+    """Draw distances in grey, equal ratios as equal steps: white is nearest, black is `FAR`."""
+    nearest, farthest = np.log(DEPTHS[0]), np.log(FAR)
     grey = 255 * (farthest - np.log(metres)) / (farthest - nearest)
     parts = np.rint(grey).clip(0, 255).astype(np.uint8)
     return Image.fromarray(np.kron(parts, np.ones((SCALE, SCALE), np.uint8)))

@@ -3,9 +3,11 @@
 In play this is what a dream begins with: how fast things go is in no picture, see `Momentum`. While
 learning it is also what was to be said. Who learns from pictures alone moves things too little:
 where it is not sure by how much, the blur in between costs least.
-Nothing here knows of cameras, of depth or of actions. Source: dense inverse search, Kroeger et al.
+Where a picture looks alike everywhere any motion fits, so a spot's own is doubted where it is far
+from what most of the picture does. Nothing here knows of cameras, of depth or of actions. Sources:
+dense inverse search, Kroeger et al.
 2016 (1603.03590), as OpenCV has it; learning motion from another's flow, Liu et al. 2019
-(SelFlow, 1904.09117).
+(SelFlow, 1904.09117); fits that forget what does not fit, Black & Anandan 1996.
 """
 
 from __future__ import annotations
@@ -19,10 +21,16 @@ from torch import Tensor
 
 from worldsim.canvas import Canvas
 from worldsim.codec import to_uint8
-from worldsim.painter import advect
+from worldsim.painter import advect, polynomials
 
 GRID = 16  # places along each side of a picture
 SIDE = 64  # pixels of the pictures that are compared, if they are not smaller: 2 ms each
+COMMON = 2  # degree of the polynomial of place that most of a picture moves by
+PASSES = 8  # until it is found
+APART = 0.5  # pixels off it at which a place has half a say in it
+ODD = 4.0  # pixels off it at which a third of a place's own motion is believed
+UNSAID = 0.6  # of what changed: if motion says no more, and is trusted less than
+LEAST = 0.35  # on the mean, nothing is known
 DOUBT = 0.05  # error of a moved picture in [-1, 1] at which its motion counts a third
 
 
@@ -52,7 +60,7 @@ class Hindsight:
         Returns:
             float32 ``(B, F, 3, GRID, GRID)``: where what is seen at a place was before, right
             and down, in widths of a picture, and how far that is to be trusted, 0 to 1; all 0 where
-            no frame is before.
+            no frame is before or next to nothing of it is found again.
         """
         import cv2
 
@@ -67,16 +75,44 @@ class Hindsight:
         none = np.zeros((*now.shape[-2:], 2), np.float32)
         flows = np.stack([search.calc(a, b, none.copy()) for a, b in pairs])
         flow = torch.from_numpy(flows).float().movedim(-1, 1)  # (n, 2, H, W) pixels
-        wrong = (advect(before, flow)[0] - now).abs().mean(dim=1, keepdim=True)
+        coarse = steady(F.adaptive_avg_pool2d(flow, GRID))
+        wrong = (advect(before, coarse)[0] - now).abs().mean(dim=1, keepdim=True)
         trust = torch.exp(-F.adaptive_avg_pool2d(wrong, GRID) / DOUBT)
-        coarse = F.adaptive_avg_pool2d(flow, GRID) / flow.shape[-1]
-        found[rows, at] = torch.cat([coarse, trust], dim=1).numpy()
+        still = (before - now).abs().mean(dim=(1, 2, 3))
+        lost = (wrong.mean(dim=(1, 2, 3)) > UNSAID * still) & (trust.mean(dim=(1, 2, 3)) < LEAST)
+        seen = torch.cat([coarse / flow.shape[-1], trust], dim=1)
+        found[rows, at] = (seen * ~lost[:, None, None, None]).numpy()
         return found
 
     def _draw(self, latents: np.ndarray) -> Tensor:
         pictures = self.draw(torch.from_numpy(latents).float())
         smaller = pictures.shape[-1] > SIDE
         return F.interpolate(pictures, (SIDE, SIDE), mode="area") if smaller else pictures
+
+
+def steady(flow: Tensor) -> Tensor:
+    """Doubt what moves unlike the rest of its picture.
+
+    Args:
+        flow: ``(n, 2, s, s)`` in pixels.
+
+    Returns:
+        The same, each place's the median around it, and the nearer to the one smooth motion of
+        most places the farther it was from that.
+    """
+    side = flow.shape[-1]
+    fields = polynomials(side, COMMON).flatten(1).to(flow)  # (terms, s * s)
+    seen = flow.flatten(2).mT  # (n, s * s, 2)
+    away = torch.zeros_like(seen[..., :1])
+    common = seen
+    for _ in range(PASSES):
+        heard = fields / (1 + (away / APART).square()).mT  # (n, terms, s * s)
+        common = fields.T @ torch.linalg.solve(heard @ fields.T, heard @ seen)
+        away = (seen - common).norm(dim=-1, keepdim=True)
+    around = F.pad(flow, (1,) * 4, mode="replicate").unfold(2, 3, 1).unfold(3, 3, 1)
+    own = around.flatten(-2).median(dim=-1).values.flatten(2).mT
+    believed = common + (own - common) * torch.exp(-(away / ODD).square())
+    return believed.mT.unflatten(2, (side, side))
 
 
 def _gray(pictures: Tensor) -> np.ndarray:

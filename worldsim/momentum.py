@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldsim.canvas import Canvas
-from worldsim.painter import REACH, polynomials, swept
+from worldsim.painter import REACH, polynomials, smooth, swept
 from worldsim.residual import Residual
 
 FOLD = 4  # pixels along each side of a place
 SMALLEST = 4  # places along each side of what is seen last
+AROUND = 1  # places to each side whose motion a place goes on with, its own alone is a guess
 STEPS = 3  # what led to so many frames is heard, to the coming one and those before it
 MOOD = 256
 
@@ -71,9 +72,8 @@ class Momentum(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
         self.after = nn.ModuleList(Residual(w, MOOD) for w in widths)
         self.again = nn.ModuleList(Residual(w, MOOD) for w in widths)
-        finer = (spots // self.side) ** 2
-        self.change = nn.Conv2d(first, 2 * finer, 3, padding=1)
-        self.keep = nn.Conv2d(first, finer, 3, padding=1)
+        self.change = nn.Conv2d(first, 2, 3, padding=1)
+        self.keep = nn.Conv2d(first, 1, 3, padding=1)
         self.register_buffer("fields", polynomials(spots), persistent=False)
         self.sweep = nn.Linear(MOOD, 2 * len(self.fields))
         self.pixels = canvas.side
@@ -105,13 +105,13 @@ class Momentum(nn.Module):
             skips.append(x)
         mood = self.mix(F.silu(x).flatten(1)) + self.hear(self.norm(said).flatten(1))
         mood = self.think(mood)
+        spots = self.fields.shape[-1]
         for k in reversed(range(len(skips))):
             x = x if k == len(self.up) else F.pixel_shuffle(self.up[k](x), 2) + skips[k]
             x = self.again[k](self.after[k](x, mood), mood)
-        finer = math.isqrt(self.keep.out_channels)
-        keep = 1 + F.pixel_shuffle(self.keep(x), finer)
-        change = F.pixel_shuffle(self.change(x), finer) + swept(self.sweep(mood), self.fields)
-        return REACH * change + keep * _resized(went, self.fields.shape[-1])
+        flow = REACH * self.change(x) + (1 + self.keep(x)) * smooth(went, AROUND)
+        # Finer than places it is smooth: what is rough in a dream's motion moves the next one.
+        return _resized(flow, spots) + REACH * swept(self.sweep(mood), self.fields)
 
 
 def drift_of(flow: Tensor, pixels: int, side: int) -> Tensor:

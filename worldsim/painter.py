@@ -52,7 +52,8 @@ class Painter(nn.Module):
         whole: Width of what it says about the whole frame.
         widths: Channels, from fine to coarse; each step halves the picture.
         match_width: Channels by which the last two pictures are compared; 0: they are not.
-        told: Whether it is told how things go on, see `Momentum`.
+        told: Whether it is told how things go on, see `Momentum`; it says spot by spot how far it
+            believes that, untrained by half.
         may_rest: Whether it says how much happens at all, see `_happening`.
         may_appear: Whether it says where something new appears, see `mended`.
     """
@@ -85,6 +86,7 @@ class Painter(nn.Module):
         self.match = Matching(values, side, match_width, fine) if match_width else None
         self.keep = nn.Conv2d(fine, 1, 3, padding=1) if match_width else None  # of that motion
         self.told = nn.Conv2d(2, fine, 3, padding=1) if told else None
+        self.believe = nn.Conv2d(fine, 1, 3, padding=1) if told else None  # rather than itself
         self.rest = nn.Conv2d(fine, 1, 3, padding=1) if may_rest else None
         self.rest_all = nn.Sequential(
             nn.Linear(whole, MOOD), nn.SiLU(), nn.Linear(MOOD, 1)
@@ -96,7 +98,7 @@ class Painter(nn.Module):
         self.mend = Residual(fine + 8, MOOD)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
         last = self.rest_all and self.rest_all[-1]
-        motion = self.flow, self.sweep, self.keep, self.told
+        motion = self.flow, self.sweep, self.keep, self.told, self.believe
         for layer in (*motion, self.draw, self.rest, last, self.appear):
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
@@ -133,8 +135,8 @@ class Painter(nn.Module):
         flow = REACH * (self.flow(x) + self._sweep(whole))
         if self.keep is not None and matched is not None:
             flow = flow + self.fold * self.keep(x) * matched
-        if going is not None:
-            flow = flow + going
+        if self.believe and going is not None:
+            flow = flow + self.believe(x).sigmoid() * (going - flow)
         flow = self._happening(x, whole) * flow
         picture, new = advect(past[:, 0], flow)
         return Moved(picture, flow, new), x
@@ -184,10 +186,10 @@ class Painter(nn.Module):
         return swept(self.sweep(whole), self.fields)
 
 
-def polynomials(side: int) -> Tensor:
+def polynomials(side: int, degree: int = DEGREE) -> Tensor:
     """Return polynomials of a place, each over all places of a picture, (terms, side, side)."""
     middle = (torch.arange(side) + 0.5) * 2 / side - 1
-    powers = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]
+    powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
     return torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
 
 

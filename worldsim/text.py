@@ -20,8 +20,8 @@ PAD, BEGIN, FRAME, FRAME_END = "<pad>", "<text>", "<frame>", "</frame>"
 INFER, DESCRIBE, ASK, POSE, DEPTH = "<infer>", "<describe>", "<ask>", "<pose>", "<depth>"
 ANSWER, END = "<answer>", "<end>"
 TALK = (INFER, DESCRIBE, ASK, POSE, DEPTH, ANSWER, END)
-# Distances along the view in metres, each a fifth more than the one before.
-DEPTHS = tuple(round(0.3 * 1.21**k, 3) for k in range(24))
+# Distances along the view in metres, each a fifth more than the one before; farther is the sky.
+DEPTHS = tuple(round(0.3 * 1.21**k, 3) for k in range(41))
 REWARD_BINS = (-10.0, -5.0, -2.0, -1.0, -0.5, -0.1, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 MAX_SENTENCE_TOKENS = 24
 FILE_NAME = "tokenizer.json"

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.worldsim.train.played import make_batches, make_tokenizer
-from worldsim.hindsight import GRID, Hindsight
+from worldsim.hindsight import GRID, Hindsight, steady
 from worldsim.train.batches import Batches
 
 SHIFT = 3  # pixels
@@ -48,6 +48,35 @@ def test_what_stays_is_still_and_sure():
 
 def test_what_is_found_nowhere_is_not_trusted():
     assert look([picture(0), picture(5)], [False, True])[1, 2].mean() < 0.5
+
+
+def bend(side=GRID):
+    """A smooth motion of a whole picture, pixels, (1, 2, side, side)."""
+    at = torch.linspace(-1, 1, side)
+    return torch.stack([3 * at[:, None] ** 2 + at, 2 - at[:, None] * at])[None]
+
+
+def test_a_smooth_motion_of_the_whole_picture_is_believed():
+    assert (steady(bend()) - bend())[..., 1:-1, 1:-1].abs().max() < 0.2
+
+
+def test_places_that_move_like_nothing_around_are_not_believed():
+    flow = bend()
+    flow[..., 3:7, 3:7] += 9
+    flow[..., 12, 9] -= 5
+    assert (steady(flow) - bend()).abs().max() < 1
+
+
+def test_a_thing_that_moves_a_little_otherwise_is_believed():
+    flow = bend()
+    flow[0, 0, 3:9, 3:9] += 1.5
+    inside = (steady(flow) - bend())[0, 0, 4:8, 4:8]
+    assert inside.min() > 1 and inside.max() < 1.7
+
+
+def test_each_picture_is_doubted_by_itself():
+    flow = torch.cat([bend(), -2 * bend(), torch.zeros(1, 2, GRID, GRID)])
+    torch.testing.assert_close(steady(flow), torch.cat([steady(one[None]) for one in flow]))
 
 
 @pytest.mark.parametrize("side", [16, 32, 128])

@@ -54,16 +54,27 @@ def test_momentum_where_it_cannot_be_is_an_error(wrong):
         WorldTransformer(width=64, latent_channels=48, latent_size=4, **sizes)
 
 
-def test_pictures_are_moved_by_what_it_says():
+def test_where_a_place_is_odd_those_around_it_are_asked(momentum):
+    drift = torch.zeros(1, 3, 8, 8)
+    drift[0, 0, 4, 4] = 0.5
+    flow = momentum(*shown(drift))[0, 0]
+    assert flow.max() < SIDE * 0.5 / 8 and flow.min() == 0
+    rough = (flow[:, 1:] - flow[:, :-1]).abs().max()
+    assert rough < 0.6 * flow.max(), "nor is one spot far from the next"
+
+
+@pytest.mark.parametrize("believed", [0.0, 0.5, 1.0])
+def test_pictures_are_moved_by_what_it_says_as_far_as_that_is_believed(believed):
     network = make_checkpoint(momentum_width=32).network
+    painter = network.painter
     pictures, drift, said = shown(torch.zeros(1, 3, 16, 16))
     plan = torch.zeros(1, network.config.plan_width, 4, 4)
     whole = torch.zeros(1, network.config.width)
     going = network.momentum(pictures, drift, said)
-    none = network.painter.move(pictures, plan, whole)[0].flow
-    for layer in (network.painter.rest, network.painter.rest_all[-1], network.painter.told):
+    for layer in (painter.rest, painter.rest_all[-1], painter.told, painter.believe):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
-    none = network.painter.move(pictures, plan, whole)[0].flow
-    told = network.painter.move(pictures, plan, whole, going)[0].flow
-    torch.testing.assert_close(told - none, going, rtol=1e-4, atol=1e-4)
+    own = painter.move(pictures, plan, whole)[0].flow
+    torch.nn.init.constant_(painter.believe.bias, torch.tensor(believed).logit(1e-6))
+    told = painter.move(pictures, plan, whole, going)[0].flow
+    torch.testing.assert_close(told, own + believed * (going - own), rtol=1e-4, atol=1e-3)

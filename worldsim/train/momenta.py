@@ -32,6 +32,7 @@ from worldsim.train.run import RunFolder
 FILE = "momentum-{}.safetensors"  # of a run's folder: what so many updates have learnt
 NOTHING = -1  # in the place of a token
 UNHEARD = 0.1  # of the clips say nothing of what was done
+UNSEEN = 0.2  # of them nothing of how things moved before
 ASTRAY = 0.15  # weight of a pixel of flow beside the error of what is moved
 
 
@@ -42,7 +43,8 @@ class Clips(NamedTuple):
         latents: ``(n, 2 + ahead, c, h, w)``.
         words: ``(n, STEPS - 1 + ahead, L)`` tokens of what led to frames, padded; the last `ahead`
             lead to the frames ahead.
-        motion: ``(n, 1 + ahead, 3, y, x)``, see `Hindsight`, of every frame but the first.
+        motion: ``(n, 1 + ahead, 3, y, x)``, see `Hindsight`, of every frame but the first; of the
+            second 0 in some clips.
     """
 
     latents: Tensor
@@ -94,6 +96,7 @@ class Lesson:
         latents = np.stack(frames)
         follows = np.broadcast_to(np.arange(latents.shape[1]) > 0, latents.shape[:2])
         motion = self.hindsight(latents, follows)[:, 1:]
+        motion[rng.random(count) < UNSEEN, 0] = 0
         longest = max(1, max(len(ids) for said in words for ids in said))
         ids = [[one + [NOTHING] * (longest - len(one)) for one in said] for said in words]
         return Clips(torch.from_numpy(latents), torch.tensor(ids), torch.from_numpy(motion))
