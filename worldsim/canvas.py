@@ -42,16 +42,16 @@ class Canvas(nn.Module):
             mine.copy_(given)
 
     def draw(self, latents: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, v, H, W)."""
-        matrix, blank = (x.to(latents.dtype) for x in (self.matrix, self.blank))
-        cells = latents.movedim(1, -1) @ matrix + blank
+        """(n, c, h, w) -> float32 (n, v, H, W)."""
+        with torch.autocast(latents.device.type, enabled=False):
+            cells = latents.float().movedim(1, -1) @ self.matrix.float() + self.blank.float()
         return F.pixel_shuffle(cells.movedim(-1, 1), self.cell)
 
     def read(self, picture: Tensor) -> Tensor:
-        """(n, v, H, W) -> (n, c, h, w)."""
-        cells = F.pixel_unshuffle(picture, self.cell).movedim(1, -1)
-        inverse, blank = (x.to(picture.dtype) for x in (self.inverse, self.blank))
-        return ((cells - blank) @ inverse).movedim(-1, 1)
+        """(n, v, H, W) -> float32 (n, c, h, w)."""
+        cells = F.pixel_unshuffle(picture.float(), self.cell).movedim(1, -1)
+        with torch.autocast(picture.device.type, enabled=False):
+            return ((cells - self.blank.float()) @ self.inverse.float()).movedim(-1, 1)
 
     def tint(self, latents: Tensor) -> Tensor:
         """Return the mean colour of frames, (n, c, h, w) -> (n, v)."""

@@ -100,9 +100,13 @@ class Checkpoint:
                 f"there is no checkpoint at {folder}: train one with `worldsim train recipe=nano` "
                 "or name a folder with checkpoint=…"
             )
+        network = _weights(WorldTransformer, folder / "transformer")
+        codec = load_codec(folder / "codec")
+        with torch.no_grad():
+            network.canvas.fit(*codec.canvas())  # as exact as the codec has it
         return cls(
-            network=_weights(WorldTransformer, folder / "transformer"),
-            codec=load_codec(folder / "codec"),
+            network=network,
+            codec=codec,
             tokenizer=TextTokenizer.load(folder),
             worlds=read_json(folder / "worlds.json", _worlds),
             rollout=read_json(folder / "rollout.json", lambda values: RolloutConfig(**values)),

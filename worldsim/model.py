@@ -223,27 +223,26 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         about: Tensor,
         gone: Gone | None,
     ) -> tuple[Tensor, Moved]:
-        """Guess the clean frame and turn the guess into a velocity.
+        """Guess the clean frame and turn the guess into a velocity, both in float32.
 
         The noisy frame and the frame before, moved, are two measurements of the clean one;
         weighing them by their precision is left to arithmetic, so that neither the noise nor
         what has been seen already has to pass through the transformer. How far the moved frame
         is to be doubted is for the network to say, cell by cell. This is the preconditioning of
-        Karras et al. 2022 (EDM) with the moved frame as a prior; what is left is mended.
+        Karras et al. 2022 (EDM) with the moved frame as a prior; what is left is mended. What is
+        rounded here a dream adds up.
         """
         b, f = frames.shape[:2]
-        plan, doubt = self._unpatch(self.image_out(image), f).split(
-            [self.config.plan_width, 1], dim=1
-        )
+        said = self._unpatch(self.image_out(image), f)
+        plan, doubt = said.split([self.config.plan_width, 1], dim=1)
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
-        noisy, level = frames.flatten(0, 1), levels.flatten()[:, None, None, None]
+        noisy = frames.flatten(0, 1).float()
+        level = levels.flatten()[:, None, None, None].float().clamp(min=1e-3)
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
-        going = None
-        if self.momentum and gone:
-            going = self.momentum(pictures, gone.drift.flatten(0, 1), gone.said.flatten(0, 1))
+        known = gone and (gone.drift.flatten(0, 1), gone.said.flatten(0, 1))
+        going = self.momentum(pictures, *known) if self.momentum and known else None
         moved, features = painter.move(pictures, plan, whole, going)
-        level = level.to(noisy.dtype).clamp(min=1e-3)
-        prior = self.surprise.to(noisy.dtype) * doubt.clamp(-7, 3).exp()
+        prior = self.surprise.float() * doubt.float().clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
         guess = variance / prior * self.canvas.read(moved.picture) + seen * noisy
@@ -276,8 +275,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         """Tell text what it asks about, see `Glance.tell`; latents ``(B, F, 2, c, h, w)``."""
         if not self.glance:
             return None
-        pictures = self.canvas.draw(latents.flatten(0, 2))
-        return self.glance.tell(pictures.unflatten(0, latents.shape[:3]), of, index)
+        pictures = self.canvas.draw(latents.flatten(0, 2)).unflatten(0, latents.shape[:3])
+        return self.glance.tell(pictures.to(self.dtype), of, index)
 
     def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""
@@ -285,11 +284,12 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         b, f, c, h, w = both.shape
         p, g = self.patch, self.grid
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
-        tokens = self.image_in(tokens.reshape(b, f, g * g, c * p * p)) + self.cells
+        tokens = tokens.reshape(b, f, g * g, c * p * p).to(self.dtype)
+        tokens = self.image_in(tokens) + self.cells
         if self.stem and num_history:
-            pairs = torch.stack([frames, previous], dim=2)[:, :num_history]
-            pictures = self.canvas.draw(pairs.flatten(0, 2)).unflatten(0, (b * num_history, 2))
-            looked = self.stem(pictures).unflatten(0, (b, num_history))
+            pairs = torch.stack([frames, previous], dim=2)[:, :num_history].flatten(0, 2)
+            pictures = self.canvas.draw(pairs).unflatten(0, (b * num_history, 2))
+            looked = self.stem(pictures.to(tokens.dtype)).unflatten(0, (b, num_history))
             tokens = torch.cat([tokens[:, :num_history] + looked, tokens[:, num_history:]], dim=1)
         return tokens.flatten(1, 2)
 

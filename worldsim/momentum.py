@@ -96,6 +96,7 @@ class Momentum(nn.Module):
         """
         now, before = pictures.unbind(dim=1)
         both = F.pixel_unshuffle(torch.cat([now, now - before], dim=1), FOLD)
+        both = both.to(self.look.weight.dtype)
         went, sure = _resized(drift.to(both.dtype), self.side).split([2, 1], dim=1)
         went = self.pixels * went
         x = self.look(torch.cat([both, went / REACH, sure], dim=1))

@@ -119,9 +119,10 @@ class Painter(nn.Module):
             The picture moved, and features for `mended`.
         """
         mood, skips = self.mood(whole), []
-        x, matched = self.look(F.pixel_unshuffle(past.flatten(1, 2), self.fold)), None
+        folded = F.pixel_unshuffle(past, self.fold).to(self.look.weight.dtype)
+        x, matched = self.look(folded.flatten(1, 2)), None
         if self.match:
-            now, before = F.pixel_unshuffle(past, self.fold).unbind(dim=1)
+            now, before = folded.unbind(dim=1)
             matched, seen = self.match(now, before)
             x = x + seen
         if self.told and going is not None:
@@ -152,7 +153,7 @@ class Painter(nn.Module):
         in the midst of a picture, such as a ball of fire that was a dot a step ago.
         """
         both = F.pixel_unshuffle(torch.cat([moved, guess], dim=1), self.fold)
-        x = self.look_again(torch.cat([features, both], dim=1))
+        x = self.look_again(torch.cat([features, both.to(features.dtype)], dim=1))
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
         size = drawn.shape[-2:]
         coarse = smooth(drawn, max(1, size[-1] // 8))

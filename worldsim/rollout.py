@@ -279,13 +279,13 @@ class Rollout:
             frames = past[:, :, 0]
         else:
             frames = latents[:, None]
-        dtype, said = self.network.dtype, self._led(lanes)
+        said = self._led(lanes)
         gone: Gone | None = None
         if self.drift and latents is not None and not frame_first:
             gone = self.drift.gone(lanes, said, self.past, self.time)
         logits, velocity, moved = self.network(
             ids, text_time, text.places,
-            frames.to(dtype), past.to(dtype),
+            frames, past,
             said[:, None][:, : frames.shape[1]],
             torch.full((b, frames.shape[1]), level, device=self.device), now, attend,
             num_history=frames.shape[1] if frame_first else 0,

@@ -6,6 +6,7 @@ numbers. It knows nothing of Gymnasium, keyboards or windows, and never sees a r
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,11 +81,12 @@ class Simulator:
         self.tokenizer, self.worlds, self.starts = (
             checkpoint.tokenizer, checkpoint.worlds, checkpoint.starts,
         )  # fmt: skip
+        # A dream passes its pictures on through the canvas: what is rounded there adds up.
+        canvas = copy.deepcopy(checkpoint.network.canvas)
         # nn.Module's own `to`: that of diffusers warns about parts to keep in float32, of none.
         for part in (checkpoint.network, checkpoint.codec):
             nn.Module.to(part, self.device, self.dtype)
-        # A dream passes its pictures on through these matrices: what is rounded here adds up.
-        checkpoint.network.canvas.float()
+        checkpoint.network.canvas = canvas.to(self.device)
         self.network, self.codec = checkpoint.network.eval(), checkpoint.codec.eval()
         self.config: RolloutConfig = checkpoint.rollout
         self.levels, self.first_levels = (
