@@ -173,8 +173,10 @@ def test_a_network_in_16_bits_computes_about_the_same():
         torch.nn.init.normal_(layer.weight, std=0.01)
     exact = network(ids, text_time, place, *real, time, attend)
     less = network.bfloat16()(ids, text_time, place, *half, time, attend)
+    logits, velocity, moved = less
+    assert logits.dtype == torch.bfloat16
+    assert velocity.dtype == moved.picture.dtype == torch.float32, "pictures add up"
     for mine, theirs in zip(flat(exact), flat(less), strict=True):
-        assert theirs.dtype == torch.bfloat16
         assert (mine - theirs.float()).abs().mean() < 0.1 * mine.abs().mean()
 
 
