@@ -5,9 +5,9 @@ learning it is also what was to be said. Who learns from pictures alone moves th
 where it is not sure by how much, the blur in between costs least.
 Where a picture looks alike everywhere any motion fits, so a spot's own is doubted where it is far
 from what most of the picture does. Nothing here knows of cameras, of depth or of actions. Sources:
-dense inverse search, Kroeger et al.
-2016 (1603.03590), as OpenCV has it; learning motion from another's flow, Liu et al. 2019
-(SelFlow, 1904.09117); fits that forget what does not fit, Black & Anandan 1996.
+dense inverse search, Kroeger et al. 2016 (1603.03590), as OpenCV has it; learning motion from
+another's flow, Liu et al. 2019 (SelFlow, 1904.09117); fits that forget what does not fit, Black &
+Anandan 1996.
 """
 
 from __future__ import annotations
