@@ -37,6 +37,7 @@ class Batch(NamedTuple):
     lane: Tensor  # (B, F), the dream it follows, see `train.dreams`
     motion: Tensor | None = None  # (B, F, 3, y, x), see `hindsight`
     went: Tensor | None = None  # (B, F, 3, y, x), the same of frames as history shows them
+    near: Tensor | None = None  # (B, F, v, y, x), what lies around those, see `surroundings`
 
     def to(self, device: torch.device) -> Batch:
         """Return it there."""

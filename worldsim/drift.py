@@ -19,10 +19,16 @@ from worldsim.painter import Moved
 
 
 class Drawn(NamedTuple):
-    """Dreamed frames ``(B, c, h, w)``, and how they moved, see `Drift.of`; None: nobody says."""
+    """Dreamed frames ``(B, c, h, w)``.
+
+    Attributes:
+        drift: How they moved, see `Drift.of`; None: nobody says.
+        around: What lies around them, see `surroundings`; None: nobody knows.
+    """
 
     latents: Tensor
-    drift: Tensor | None
+    drift: Tensor | None = None
+    around: Tensor | None = None
 
 
 class Drift:

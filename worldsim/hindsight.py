@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldsim.advection import advect
 from worldsim.canvas import Canvas
 from worldsim.codec import to_uint8
-from worldsim.painter import advect, polynomials
+from worldsim.painter import polynomials
 
 GRID = 16  # places along each side of a picture
 SIDE = 64  # pixels of the pictures that are compared, if they are not smaller: 2 ms each

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -71,11 +72,19 @@ class LPIPS(nn.Module):
         """Return the distance `(N,)` between two batches of images `(N, 3, H, W)` in [-1, 1]."""
         return self.between(self.features(a), self.features(b))
 
-    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
-        """Return the distance `(N,)` between two batches of `features`."""
+    def between(self, a: list[Tensor], b: list[Tensor], weight: Tensor | None = None) -> Tensor:
+        """Return the distance `(N,)` between two batches of `features`.
+
+        Args:
+            a: The ones.
+            b: The others.
+            weight: ``(N, 1, H, W)`` of any size, how much each spot counts; None: all the same.
+        """
         pairs = zip(a, b, self.heads, strict=True)
-        distances = [((p - q).square() * head).sum(1).mean((1, 2)) for p, q, head in pairs]
-        return torch.stack(distances).sum(0)
+        apart = [((p - q).square() * head).sum(1, keepdim=True) for p, q, head in pairs]
+        if weight is not None:
+            apart = [x * F.adaptive_avg_pool2d(weight, (x.shape[-2], x.shape[-1])) for x in apart]
+        return torch.stack([x.mean((1, 2, 3)) for x in apart]).sum(0)
 
 
 def as_images(frames: Tensor | np.ndarray) -> Tensor:

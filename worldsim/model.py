@@ -49,6 +49,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
+        may_invent: Whether the painter knows what was never in sight, see `Painter`.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
         glance_width: Channels, a multiple of 8, of what questions are told, see `Glance`; or 0.
     """
@@ -75,6 +76,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         split: bool = True,
         may_rest: bool = False,
         may_appear: bool = False,
+        may_invent: bool = False,
         hears: bool = False,
         glance_width: int = 0,
     ):
@@ -83,8 +85,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
             raise ValueError(f"{given} do not fit together")
         if momentum_width and (cell == 1 or not painter_width or momentum_width % 32):
-            given = f"{momentum_width=} {painter_width=} {cell=}"
-            raise ValueError(f"{given}: it wants a painter, a linear codec and 32, 64, …")
+            raise ValueError(f"{momentum_width=}: it wants a painter, a linear codec and 32, 64, …")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -93,7 +94,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if painter_width:
             sizes = round(math.log2(max(1, cell // self.canvas.fold))) + 1
             widths = [painter_width // 2**k for k in reversed(range(sizes))]
-            parts = match_width, momentum_width > 0, may_rest, may_appear
+            parts = match_width, momentum_width > 0, may_rest, may_appear, may_invent
             self.painter = Painter(self.canvas, plan_width, width, widths, *parts)
         self.momentum = Momentum(self.canvas, momentum_width, width) if momentum_width else None
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
@@ -106,7 +107,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
         self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
-        hidden = (text_hidden if split else 0, image_hidden)
+        hidden = text_hidden if split else 0, image_hidden
         self.blocks = nn.ModuleList(Block(width, *hidden) for _ in range(depth))
         self.text_norm = nn.RMSNorm(width)
         self.image_norm = nn.RMSNorm(width)
@@ -150,6 +151,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         num_history: int = 0,
         told: Told | None = None,
         gone: Gone | None = None,
+        near: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Moved | None]:
         """Run the network once.
 
@@ -166,6 +168,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             num_history: Frames at the front that are only looked at, H.
             told: What is told of frames to text that asks about them, see `tell`.
             gone: What `Momentum` is to know of the frames that are drawn, ``(B, F - H, ...)``.
+            near: What lies around the frame before each of these, see `Painter.move`.
 
         Returns:
             Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
@@ -173,21 +176,15 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         """
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
-        if told:
-            text = text + told.seen.to(text.dtype)
+        text = text + told.seen.to(text.dtype) if told else text
         about = torch.cat([waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
         seen = frames if self.painter else frames / spread(levels).to(frames.dtype)
         image = self._embed_frames(seen, past[:, :, 0], num_history)
         image = image + about.repeat_interleave(self.num_tokens, dim=1)
-        positions = torch.cat(
-            [
-                text_positions(text_time, text_index, self.grid),
-                frame_positions(frame_time, self.grid),
-            ],
-            dim=1,
-        )
-        angles = rotary_angles(positions, head_dim=64)
+        text_at = text_positions(text_time, text_index, self.grid)
+        frames_at = frame_positions(frame_time, self.grid)
+        angles = rotary_angles(torch.cat([text_at, frames_at], dim=1), head_dim=64)
         for layer, block in enumerate(self.blocks):
             text, image = block(text, image, angles, layer, attend)
         if told and self.glance:
@@ -200,7 +197,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         frames, past, levels, about = (x[:, num_history:] for x in (frames, past, levels, about))
         if self.painter is None:
             return logits, self._denoise(image, frames, levels), None
-        return logits, *self._draw(self.painter, image, frames, past, levels, about, gone)
+        return logits, *self._draw(self.painter, image, frames, past, levels, about, gone, near)
 
     def _denoise(self, image: Tensor, frames: Tensor, levels: Tensor) -> Tensor:
         """Return velocities ``(B, F, c, h, w)`` as the transformer alone says them.
@@ -222,6 +219,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         levels: Tensor,
         about: Tensor,
         gone: Gone | None,
+        near: Tensor | None,
     ) -> tuple[Tensor, Moved]:
         """Guess the clean frame and turn the guess into a velocity, both in float32.
 
@@ -241,15 +239,16 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
         known = gone and (gone.drift.flatten(0, 1), gone.said.flatten(0, 1))
         going = self.momentum(pictures, *known) if self.momentum and known else None
-        moved, features = painter.move(pictures, plan, whole, going)
+        around = near if near is None else near.flatten(0, 1)
+        moved, features = painter.move(pictures, plan, whole, going, around)
         prior = self.surprise.float() * doubt.float().clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2
         guess = variance / prior * self.canvas.read(moved.picture) + seen * noisy
         picture = self.canvas.draw(guess)
         follows = past[:, :, 0].flatten(0, 1).abs().amax(dim=(1, 2, 3), keepdim=True) > 0
-        new = torch.where(follows, moved.new, 1.0)  # of a first frame everything is
-        mended = picture + painter.mended(moved.picture, picture, features, whole, new)
+        moved = moved._replace(new=torch.where(follows, moved.new, 1.0))  # first frames are all so
+        mended = picture + painter.mended(moved, picture, features, whole)
         correction = self.canvas.read(mended) - guess
         velocity = (noisy - guess - (variance / prior).sqrt() * correction) / level
         return velocity.unflatten(0, (b, f)), Moved(*(x.unflatten(0, (b, f)) for x in moved))
@@ -281,8 +280,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
     def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""
         both = torch.cat([frames, previous], dim=2)
-        b, f, c, h, w = both.shape
-        p, g = self.patch, self.grid
+        (b, f, c), p, g = both.shape[:3], self.patch, self.grid
         tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
         tokens = tokens.reshape(b, f, g * g, c * p * p).to(self.dtype)
         tokens = self.image_in(tokens) + self.cells

@@ -48,6 +48,8 @@ class ObjectiveConfig:
         tone_weight: Of the mean absolute error of each row's mean colour and contrast; for the same
             frames. Perceptual distance hardly sees either, and they drift.
         talk_weight: Of what is said when asked, in rows that are only looked at.
+        invented_weight: How much it counts what exactly is drawn where nothing real was ever in
+            sight, beside 1 elsewhere. It cannot be known, and the mean of all that may be is mud.
         trust: Steps into a dream after which the real frame counts half as what to aim at: the
             dream may by then be right in its own way.
         first_weight: Weight of frames with none before them, beside 1 for the others. They are
@@ -65,6 +67,7 @@ class ObjectiveConfig:
     style_weight: float = 0.05
     tone_weight: float = 1.0
     talk_weight: float = 1.0
+    invented_weight: float = 1.0
     trust: float = 16.0
     first_weight: float = 0.1
 
@@ -76,8 +79,8 @@ class Sight(Protocol):
         """Return layers of features, ``(n, C, y, x)`` each."""
         ...
 
-    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
-        """Return the perceptual distance of features, (n,)."""
+    def between(self, a: list[Tensor], b: list[Tensor], weight: Tensor) -> Tensor:
+        """Return the perceptual distance of features, spots weighed by ``(n, 1, H, W)``, (n,)."""
         ...
 
 
@@ -149,7 +152,7 @@ class WorldObjective(nn.Module):
             guess = mix(batch.latents, batch.noise, batch.levels) - _wide(batch.levels) * velocity
             follows = _wide(follows_left(batch))
             before = _shift(batch.latents) * follows + batch.latents * (1 - follows)
-            logs |= self._look(batch.latents, before, guess.float(), moved.picture.float())
+            logs |= self._look(batch.latents, before, guess.float(), moved)
             if batch.motion is not None:
                 logs["hindsight"], logs["pace"] = self._astray(moved.flow, batch.motion)
         weight = (batch.frame_doc != PADDING) * (
@@ -167,9 +170,9 @@ class WorldObjective(nn.Module):
         }
 
     def _look(
-        self, clean: Tensor, before: Tensor, guess: Tensor, moved: Tensor
+        self, clean: Tensor, before: Tensor, guess: Tensor, moved: Moved
     ) -> dict[str, Tensor]:
-        """Compare pictures; latents and moved canvas ``(B, F, ...)`` to ``(B, F)`` each."""
+        """Compare pictures; latents and moved ones ``(B, F, ...)`` to ``(B, F)`` each."""
         assert self.eye and self.critic, "an objective that trains needs an eye"
         shape, sight = clean.shape[:2], self.eye.sight
         with torch.no_grad():
@@ -177,9 +180,11 @@ class WorldObjective(nn.Module):
             canvas, canvas_before = (
                 self.network.canvas.draw(x.flatten(0, 1)) for x in (clean, before)
             )
-            more = self.config.change_weight
+            more, least = self.config.change_weight, self.config.invented_weight
+            known = least + (1 - least) * moved.known.flatten(0, 1).float()
             weight = emphasis(real, self.eye.draw(before.flatten(0, 1)), more)
-            canvas_weight = emphasis(canvas, canvas_before, more)
+            weight = weight * F.interpolate(known, real.shape[-2:], mode="area")
+            canvas_weight = emphasis(canvas, canvas_before, more) * known
             real_seen = sight.features(real)
         drawn = self.eye.draw(guess.flatten(0, 1))
         drawn_seen = sight.features(drawn)
@@ -190,8 +195,8 @@ class WorldObjective(nn.Module):
             "style": style(drawn_seen, real_seen).view(shape),
             "tone": tone(drawn, real).view(shape),
             "pixel": off(drawn, real, weight).view(shape),
-            "perceptual": sight.between(drawn_seen, real_seen).view(shape),
-            "motion": apart(moved.flatten(0, 1), canvas, canvas_weight).view(shape),
+            "perceptual": sight.between(drawn_seen, real_seen, known).view(shape),
+            "motion": apart(moved.picture.flatten(0, 1).float(), canvas, canvas_weight).view(shape),
         }
 
     def _astray(self, flow: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
@@ -241,6 +246,7 @@ class WorldObjective(nn.Module):
             attend,
             num_history=noisy.shape[1],
             gone=_gone(batch, said),
+            near=None if batch.near is None else _shift(batch.near),
         )
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, TeacherForcing]:

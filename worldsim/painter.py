@@ -4,8 +4,7 @@ The transformer says for every cell what is to happen; here it is done, close to
 learnt flow says for every spot of the next frame where it was in the last one, as the motion
 compensation of video codecs does; how things moved up to now is found by `Matching` and may go on,
 or `Momentum` says how they do. Nothing here knows of cameras, of depth or of actions. Sources:
-convolutions around a transformer, Transfusion (2408.11039); advection of pixels, Finn et al. 2016
-(1605.07157).
+convolutions around a transformer, Transfusion (2408.11039); pixels pushed about, see `advection`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldsim.advection import MARKS, advect, mirrored
 from worldsim.canvas import Canvas
 from worldsim.matching import Matching
 from worldsim.residual import Residual
@@ -26,7 +26,7 @@ DEGREE = 3  # of polynomials that say a motion of the whole picture
 MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
-EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
+NEAR = 0.5  # sides of a picture, how far beyond its edges a step can look
 
 
 class Moved(NamedTuple):
@@ -35,12 +35,14 @@ class Moved(NamedTuple):
     Attributes:
         picture: ``(n, v, H, W)``.
         flow: ``(n, 2, y, x)``, where each spot was in the last picture, pixels right and down.
-        new: ``(n, 1, H, W)``, how new every spot is, see `advect`.
+        new: ``(n, 1, H, W)``, 1 where a spot was never in sight, else 0.
+        known: ``(n, 1, H, W)``, 1 where it was so in a real frame, 0 where that was drawn.
     """
 
     picture: Tensor
     flow: Tensor
     new: Tensor
+    known: Tensor
 
 
 class Painter(nn.Module):
@@ -56,6 +58,7 @@ class Painter(nn.Module):
             believes that, untrained by half.
         may_rest: Whether it says how much happens at all, see `_happening`.
         may_appear: Whether it says where something new appears, see `mended`.
+        may_invent: Whether it knows what was never in sight, or never really so, when it mends.
     """
 
     fields: Tensor
@@ -70,6 +73,7 @@ class Painter(nn.Module):
         told: bool = False,
         may_rest: bool = False,
         may_appear: bool = False,
+        may_invent: bool = False,
     ):
         super().__init__()
         values, fine = canvas.values * canvas.fold**2, widths[0]
@@ -95,16 +99,23 @@ class Painter(nn.Module):
         self.register_buffer("fields", polynomials(side), persistent=False)
         self.sweep = nn.Linear(whole, 2 * len(self.fields))
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
+        marks = MARKS * self.fold**2
+        self.marks = nn.Conv2d(marks, fine + 8, 3, padding=1) if may_invent else None
         self.mend = Residual(fine + 8, MOOD)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
         last = self.rest_all and self.rest_all[-1]
         motion = self.flow, self.sweep, self.keep, self.told, self.believe
-        for layer in (*motion, self.draw, self.rest, last, self.appear):
+        for layer in (*motion, self.draw, self.rest, last, self.appear, self.marks):
             for parameter in layer.parameters() if layer else ():
                 nn.init.zeros_(parameter)
 
     def move(
-        self, past: Tensor, plan: Tensor, whole: Tensor, going: Tensor | None = None
+        self,
+        past: Tensor,
+        plan: Tensor,
+        whole: Tensor,
+        going: Tensor | None = None,
+        near: Tensor | None = None,
     ) -> tuple[Moved, Tensor]:
         """Push the last picture about.
 
@@ -114,6 +125,9 @@ class Painter(nn.Module):
             plan: ``(n, plan, h, w)``.
             whole: ``(n, whole)``.
             going: ``(n, 2, y, x)``, how things go on by themselves, in pixels.
+            near: ``(n, v + MARKS, y, x)``, the last picture with what lies around it, `NEAR` to
+                each side, as in `mirrored`; only marks and margins are looked at. Without it, what
+                `mirrored` makes of the picture.
 
         Returns:
             The picture moved, and features for `mended`.
@@ -139,21 +153,26 @@ class Painter(nn.Module):
         if self.believe and going is not None:
             flow = flow + self.believe(x).sigmoid() * (going - flow)
         flow = self._happening(x, whole) * flow
-        picture, new = advect(past[:, 0], flow)
-        return Moved(picture, flow, new), x
+        last, reach = past[:, 0].float(), round(NEAR * past.shape[-1])
+        around = beside(last) if near is None else near.to(last.dtype, copy=True)
+        around[:, : last.shape[1], reach:-reach, reach:-reach] = last
+        picture, marks = advect(around, flow, reach)[0].split([last.shape[1], MARKS], dim=1)
+        seen, known = marks.detach().clamp(0, 1).split(1, dim=1)
+        return Moved(picture, flow, 1 - seen, known), x
 
-    def mended(
-        self, moved: Tensor, guess: Tensor, features: Tensor, whole: Tensor, new: Tensor
-    ) -> Tensor:
-        """Return what is to be added to a guess of the frame, all pictures ``(n, v, H, W)``.
+    def mended(self, moved: Moved, guess: Tensor, features: Tensor, whole: Tensor) -> Tensor:
+        """Return what is to be added to a guess of the frame, pictures ``(n, v, H, W)``.
 
         It is detail alone, nothing on average over an eighth of the picture each way: colours come
         by motion, a rollout would add up the smallest leaning to a colour without end. What is
-        `new`, 0 to 1, ``(n, 1, H, W)``, has its colours from nowhere else; neither has what appears
-        in the midst of a picture, such as a ball of fire that was a dot a step ago.
+        new has its colours from nowhere else; neither has what appears in the midst of a picture,
+        such as a ball of fire that was a dot a step ago.
         """
-        both = F.pixel_unshuffle(torch.cat([moved, guess], dim=1), self.fold)
-        x = self.look_again(torch.cat([features, both.to(features.dtype)], dim=1))
+        both = F.pixel_unshuffle(torch.cat([moved.picture, guess], dim=1), self.fold)
+        x, new = self.look_again(torch.cat([features, both.to(features.dtype)], dim=1)), moved.new
+        if self.marks:
+            marks = F.pixel_unshuffle(1 - torch.cat([1 - new, moved.known], dim=1), self.fold)
+            x = x + self.marks(marks.to(x.dtype))
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
         size = drawn.shape[-2:]
         coarse = smooth(drawn, max(1, size[-1] // 8))
@@ -208,33 +227,7 @@ def smooth(picture: Tensor, reach: int) -> Tensor:
     return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
 
 
-def advect(picture: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-    """Let every spot of a picture ``(n, v, H, W)`` show what `flow` points at.
-
-    Args:
-        picture: What is to be moved.
-        flow: ``(n, 2, y, x)`` pixels right and down.
-
-    Returns:
-        The picture moved, and ``(n, 1, H, W)`` how far past its edge each spot points, from 0 to 1
-        (`EDGE` pixels or more); that shows the edge. No gradient flows through the latter: nothing
-        is to look away in order to be painted.
-    """
-    # In float32 whatever the network's type: sixteen bits cannot tell neighbouring pixels.
-    height, width = picture.shape[-2:]
-    shift = F.interpolate(flow.float(), (height, width), mode="bilinear", align_corners=False)
-    columns = torch.arange(width, device=flow.device) + 0.5 + shift[:, 0]
-    rows = (torch.arange(height, device=flow.device) + 0.5)[:, None] + shift[:, 1]
-    where = torch.stack([columns * 2 / width - 1, rows * 2 / height - 1], dim=-1)
-    # A picture is moved a hundred times over. Bilinear it would melt; torch's bicubic sharpens
-    # waves of six pixels each time, until there is nothing else. The two mixed do neither: their
-    # second moments cancel at half a pixel, as those of Keys' cubic (1981) do everywhere.
-    # Of what is not a number the cubic makes none, as it should; the bilinear one would crash.
-    cubic, linear = (
-        F.grid_sample(picture.float(), to, mode, "border", align_corners=False)
-        for mode, to in (("bicubic", where), ("bilinear", where.nan_to_num()))
-    )
-    moved = (2 * cubic + linear) / 3
-    past = torch.stack([-columns, columns - width, -rows, rows - height]).amax(dim=0)
-    new = (past.detach() / EDGE).clamp(0, 1)[:, None]
-    return moved.to(picture.dtype), new.to(picture.dtype)
+def beside(picture: Tensor) -> Tensor:
+    """Return pictures with what may be near when nothing is known, see `Painter.move`."""
+    reach = round(NEAR * picture.shape[-1])
+    return mirrored(picture, reach, reach)

@@ -15,11 +15,12 @@ from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
 from worldsim.drift import Drawn, Drift
 from worldsim.glance import Told
+from worldsim.heard import Heard
 from worldsim.model import WorldTransformer
-from worldsim.momentum import Gone
 from worldsim.painter import Moved
 from worldsim.sampler import denoise
 from worldsim.sequence import FIRST_WORD
+from worldsim.surroundings import Surroundings
 from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
 from worldsim.words import Words, padded
 
@@ -47,23 +48,21 @@ class Rollout:
     ):
         self.network, self.tokenizer, self.config = network, tokenizer, config
         self.device, dtype = network.device, network.dtype
-        size = network.config
-        per_step = network.num_tokens + STEP_TEXT
+        size, per_step = network.config, network.num_tokens + STEP_TEXT
         slots = (config.window + 1) * per_step + MAX_SENTENCE_TOKENS
         self.ring = KeyValueRing(
             size.depth, lanes, slots, size.width // 64, 64, config.window, self.device, dtype
         )
         numbers = {"dtype": torch.long, "device": self.device}
-        self.order = torch.zeros(lanes, **numbers)  # of the next token or frame
-        self.time = torch.zeros(lanes, **numbers)  # of the next frame
-        self.answer = torch.zeros(lanes, **numbers)  # what the world said after the newest frame
+        # Of the next token or frame; of the next frame; what the world said after the newest one.
+        self.order, self.time, self.answer = (torch.zeros(lanes, **numbers) for _ in range(3))
         # The newest frames, the last one first; the third is for `take_back`.
         self.past = torch.zeros(lanes, 3, *latent_shape, device=self.device)
-        self.said = torch.zeros(lanes, size.width, device=self.device)  # the last words, added up
-        self.said_at = torch.zeros(lanes, **numbers)  # the step at which they were said
+        self.heard = Heard(network, lanes)
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
         self.drift = Drift(network, lanes) if network.momentum else None
+        self.around = Surroundings(network.canvas, lanes) if network.painter else None
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -73,6 +72,8 @@ class Rollout:
         self.ring.forget(lanes)
         for state in self._mine():
             state[lanes] = 0
+        if self.around:
+            self.around.take(lanes, self.network.canvas.draw(self.past[lanes, 0]), None)
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
     def read_prompt(self, lanes: Tensor, ids: list[int]) -> None:
@@ -142,13 +143,13 @@ class Rollout:
         Returns:
             The frame, and how it moved; memory does not hold it until `commit`.
         """
-        text: Words | None = None if words is None else self._step_words(lanes, words)
+        text = None if words is None else self._step_words(lanes, words)
         moved: Moved | None = None
 
         def velocity(latents: Tensor, level: float) -> Tensor:
             nonlocal text, moved
             if text is not None:
-                self._hear(lanes, text)
+                self.heard.take(lanes, text, self.time[lanes])
             _, velocities, moved = self._pass(lanes, text, latents, level)
             if text is not None:
                 self._keep(lanes, text)
@@ -157,16 +158,26 @@ class Rollout:
 
         home = None if words is None else self.home[lanes]
         latents = denoise(noise.to(self.device), velocity, levels)
-        drift = self.drift.of(moved) if self.drift and moved else None
-        return Drawn(self.network.canvas.settle(latents, home), drift)
+        latents = self.network.canvas.settle(latents, home)
+        if moved is None or words is None:
+            return Drawn(latents)
+        drift = self.drift.of(moved) if self.drift else None
+        return Drawn(latents, drift, self.around.moved(lanes, moved) if self.around else None)
 
-    def commit(self, lanes: Tensor, latents: Tensor, drift: Tensor | None = None) -> Tensor:
+    def commit(
+        self,
+        lanes: Tensor,
+        latents: Tensor,
+        drift: Tensor | None = None,
+        around: Tensor | None = None,
+    ) -> Tensor:
         """Take finished frames in.
 
         Args:
             lanes: ``(B,)``.
             latents: ``(B, c, h, w)``.
             drift: ``(B, 3, y, x)`` as they were drawn; None where they were seen.
+            around: What lies around them, as they were drawn; None where they were seen.
 
         Returns:
             The logits of what the world answers, ``(B, vocab)``.
@@ -179,7 +190,9 @@ class Rollout:
         first = self.time[lanes] == 0
         self.home[lanes[first]] = self.network.canvas.tint(latents[first])
         if self.drift:
-            self.drift.take(lanes, self._led(lanes), drift)
+            self.drift.take(lanes, self.heard.now(lanes, self.time[lanes]), drift)
+        if self.around:
+            self.around.take(lanes, self.network.canvas.draw(latents), around)
         self.order[lanes] += 2
         self.time[lanes] += 1
         self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
@@ -193,6 +206,8 @@ class Rollout:
         self.past[lanes] = torch.roll(self.past[lanes], -1, dims=1)
         if self.drift:
             self.drift.take_back(lanes)
+        if self.around:
+            self.around.take_back(lanes)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return copies of everything that changes."""
@@ -206,8 +221,8 @@ class Rollout:
 
     def _mine(self) -> tuple[Tensor, ...]:
         return (
-            self.order, self.time, self.answer, self.past, self.said, self.said_at, self.home,
-            *(self.drift.state() if self.drift else ()),
+            self.order, self.time, self.answer, self.past, self.home,
+            *(x for part in (self.heard, self.drift, self.around) if part for x in part.state()),
         )  # fmt: skip
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
@@ -220,19 +235,10 @@ class Rollout:
 
     def _read(self, lanes: Tensor, text: Words, aside: bool = False) -> Tensor:
         """Take words in; return the logits after each, (B, L, vocab)."""
-        self._hear(lanes, text)
+        self.heard.take(lanes, text, self.time[lanes])
         logits = self._pass(lanes, text, None, 0.0, aside=aside)[0]
         self._keep(lanes, text)
         return logits
-
-    def _hear(self, lanes: Tensor, text: Words) -> None:
-        """Remember words, if there are any, until others are said."""
-        words = text.valid.bool() & (text.places >= FIRST_WORD)
-        said = self.network.add_up(text.ids.long(), words[:, None])[:, 0].float()
-        new = words.any(dim=1)
-        self.said[lanes] = torch.where(new[:, None], said, self.said[lanes])
-        now = (self.time[lanes] - 1).clamp(min=0)
-        self.said_at[lanes] = torch.where(new, now, self.said_at[lanes])
 
     def _keep(self, lanes: Tensor, text: Words) -> None:
         counts = text.valid.sum(dim=1)
@@ -260,7 +266,7 @@ class Rollout:
         ids, valid = text.ids.long(), text.valid.bool()
         order, now = self.order[lanes][:, None], self.time[lanes][:, None]
         text_time = (now if frame_first else (now - 1).clamp(min=0)).expand(b, ids.shape[1])
-        text_order = order + torch.arange(ids.shape[1], device=self.device) + int(frame_first)
+        text_order = order + torch.arange(ids.shape[1], device=self.device) + frame_first
         frame_order = order if frame_first else order + valid.sum(dim=1, keepdim=True)
         attend = self.ring.place(
             lanes,
@@ -272,17 +278,14 @@ class Rollout:
         past = self.past[lanes][:, None, :2]
         told: Told | None = None
         if aside:
-            asks = valid & (text.places >= FIRST_WORD)
-            told = self.network.tell(past.to(self.network.dtype), asks.long() - 1, text.places)
-        if latents is None:
-            past, now = past[:, :0], now[:, :0]
-            frames = past[:, :, 0]
-        else:
-            frames = latents[:, None]
-        said = self._led(lanes)
-        gone: Gone | None = None
-        if self.drift and latents is not None and not frame_first:
-            gone = self.drift.gone(lanes, said, self.past, self.time)
+            about = (valid & (text.places >= FIRST_WORD)).long() - 1
+            told = self.network.tell(past.to(self.network.dtype), about, text.places)
+        past, now = (x[:, :0] if latents is None else x for x in (past, now))
+        frames = past[:, :, 0] if latents is None else latents[:, None]
+        said = self.heard.now(lanes, self.time[lanes])
+        draws = latents is not None and not frame_first
+        gone = self.drift.gone(lanes, said, self.past, self.time) if self.drift and draws else None
+        near = self.around.near(lanes)[:, None] if self.around and draws else None
         logits, velocity, moved = self.network(
             ids, text_time, text.places,
             frames, past,
@@ -291,10 +294,6 @@ class Rollout:
             num_history=frames.shape[1] if frame_first else 0,
             told=told,
             gone=gone,
+            near=near,
         )  # fmt: skip
         return logits, velocity.flatten(0, 1).float(), moved
-
-    def _led(self, lanes: Tensor) -> Tensor:
-        """Return what is heard of the words that lead to the next frame, (B, D)."""
-        age = (self.time[lanes] - 1 - self.said_at[lanes]).clamp(min=0)
-        return self.network.hear(self.said[lanes].to(self.network.dtype), age)

@@ -16,8 +16,9 @@ class Slopes:
     def features(self, images):
         return [images, images.diff(dim=-1)]
 
-    def between(self, a, b):
-        return (a[1] - b[1]).square().mean(dim=(1, 2, 3))
+    def between(self, a, b, weight):
+        weight = torch.nn.functional.adaptive_avg_pool2d(weight, a[1].shape[-2:])
+        return ((a[1] - b[1]).square() * weight).mean(dim=(1, 2, 3))
 
 
 def make_objective(checkpoint, network=None, **config):

@@ -6,6 +6,7 @@ from tests.worldsim.tiny import make_checkpoint
 from worldsim.batch import Batch, heard_by
 from worldsim.model import WorldTransformer
 from worldsim.objective import mix
+from worldsim.painter import Moved
 from worldsim.sequence import IGNORE, PADDING, Talk, pack, simulate, talk
 
 
@@ -112,10 +113,25 @@ def test_the_loss_is_cross_entropy_plus_weighted_terms(checkpoint):
 def test_a_perfect_guess_looks_perfect(checkpoint, objective):
     clean = make_batch(checkpoint).latents
     picture = checkpoint.network.canvas.draw(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
-    looks = objective._look(clean, clean, clean, picture)
+    known = torch.ones(*picture.shape[:2], 1, *picture.shape[3:])
+    moved = Moved(picture, picture[:, :, :2], 1 - known, known)
+    looks = objective._look(clean, clean, clean, moved)
     assert not any(looks[name].any() for name in ("pixel", "perceptual", "motion", "style", "tone"))
-    worse = objective._look(clean, clean, clean + 0.1, picture + 0.1)
+    worse = objective._look(clean, clean, clean + 0.1, moved._replace(picture=picture + 0.1))
     assert all((worse[name] > 0).all() for name in ("pixel", "motion"))
+
+
+def test_what_exactly_is_drawn_counts_less_where_nothing_real_was_ever_in_sight(checkpoint):
+    clean = make_batch(checkpoint).latents
+    picture = checkpoint.network.canvas.draw(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
+    known = torch.zeros(*picture.shape[:2], 1, *picture.shape[3:])
+    moved = Moved(picture + 0.1, picture[:, :, :2], 1 - known, known)
+    looks = [
+        make_objective(checkpoint, invented_weight=weight)._look(clean, clean, 2 * clean, moved)
+        for weight in (1.0, 0.25)
+    ]
+    for name, counts in (("pixel", 0.25), ("perceptual", 0.25), ("motion", 0.25), ("tone", 1.0)):
+        torch.testing.assert_close(looks[1][name], counts * looks[0][name])
 
 
 def test_noise_is_mixed_in_by_level():

@@ -1,21 +1,22 @@
-import pytest
 import torch
 
 from tests.worldsim.pictures import pictures
+from worldsim.advection import mirrored
 from worldsim.canvas import Canvas
-from worldsim.painter import Painter, advect, smooth
+from worldsim.painter import Moved, Painter, smooth
 
 NONE_NEW = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE[:, :, :16] = 1
 
 
-def make_painter(seed=0, may_rest=True, may_appear=True):
+def make_painter(seed=0, may_rest=True, may_appear=True, may_invent=True):
     torch.manual_seed(seed)
     canvas = Canvas(channels=192, size=4, cell=8)
     return Painter(
-        canvas, plan=5, whole=7, widths=[8, 16, 32], may_rest=may_rest, may_appear=may_appear
-    )
+        canvas, plan=5, whole=7, widths=[8, 16, 32],
+        may_rest=may_rest, may_appear=may_appear, may_invent=may_invent,
+    )  # fmt: skip
 
 
 def past():
@@ -23,83 +24,26 @@ def past():
     return torch.stack([pictures(), pictures().flip(-1)], dim=1)
 
 
-def flow(right, down):
-    return torch.tensor([right, down]).float().view(1, 2, 1, 1).expand(2, 2, 16, 16)
-
-
-def test_without_flow_nothing_changes():
-    torch.testing.assert_close(advect(pictures(), flow(0, 0))[0], pictures(), rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize(("right", "down"), [(3, 0), (0, -5), (8, 8)])
-def test_a_flow_of_whole_pixels_is_a_shift_with_repeated_borders(right, down):
-    rows = (torch.arange(32) + down).clamp(0, 31)
-    columns = (torch.arange(32) + right).clamp(0, 31)
-    moved, new = advect(pictures(), flow(right, down))
-    torch.testing.assert_close(moved, pictures()[:, :, rows][..., columns], rtol=0, atol=1e-3)
-    # What comes from past the edge is new, softly so in the last two pixels.
-    past = ((torch.arange(32) + down)[:, None] % 32 != (torch.arange(32) + down)[:, None]) | (
-        (torch.arange(32) + right) % 32 != torch.arange(32) + right
-    )
-    assert ((new[:, 0] > 0) == past).all() and new.max() == 1
-
-
-@pytest.mark.parametrize("shift", [0.25, 0.5])
-def test_moved_a_hundred_times_a_picture_keeps_its_shapes_and_grows_no_waves(shift):
-    lengths = torch.tensor([3.0, 4, 6, 8, 12, 24])
-    waves = torch.cos(torch.arange(128) * 2 * torch.pi / lengths[:, None])
-    picture = waves[:, None, None].expand(-1, 1, 8, -1)
-    there = torch.tensor([shift, 0.0]).view(1, 2, 1, 1).expand(len(lengths), 2, 4, 64)
-    for step in range(100):
-        picture, _ = advect(picture, there if step % 2 else -there)
-    left = picture[:, 0, 4, 52:76].std(dim=-1) / waves[:, 52:76].std(dim=-1)
-    assert left.max() < 1.001
-    assert left[-1] > 0.9 and left[-2] > 0.7
-
-
-def test_a_flow_that_is_no_number_gives_none_and_does_not_crash():
-    broken = flow(torch.nan, 0).clone().requires_grad_()
-    moved, _ = advect(pictures(), broken)
-    moved.sum().backward()
-    assert not moved.isfinite().any()
-
-
-def test_each_spot_follows_its_own_flow():
-    left = flow(4, 0).clone()
-    left[..., 8:] = 0
-    moved, _ = advect(pictures(), left)
-    torch.testing.assert_close(moved[..., 18:], pictures()[..., 18:], rtol=0, atol=1e-3)
-    assert (moved[..., :14] - pictures()[..., :14]).abs().max() > 0.1
-
-
-def test_descending_the_error_finds_the_shift():
-    """The flow is learnt from pictures alone, so its gradient must lead somewhere."""
-    shift = torch.zeros(2, requires_grad=True)
-    optimizer = torch.optim.Adam([shift], lr=0.2)
-    for _ in range(60):
-        moved, _ = advect(pictures(), shift.view(1, 2, 1, 1).expand(2, 2, 16, 16))
-        loss = (moved - pictures().roll(-2, dims=-1)).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    torch.testing.assert_close(shift.detach(), torch.tensor([2.0, 0.0]), rtol=0, atol=0.4)
+def as_moved(picture, new=NONE_NEW):
+    """Say of a picture that it was moved, and where that is new."""
+    return Moved(picture, torch.zeros(2, 2, 16, 16), new, 1 - new)
 
 
 def test_an_untrained_painter_leaves_the_picture_as_it_was():
     painter, given = make_painter(), pictures()
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
-    (moved, _, new), features = painter.move(past(), plan, whole)
-    assert not new.any()
-    torch.testing.assert_close(moved, given, rtol=0, atol=1e-4)
-    assert not painter.mended(moved, given, features, whole, NONE_NEW).any()
+    moved, features = painter.move(past(), plan, whole)
+    assert not moved.new.any() and moved.known.all()
+    torch.testing.assert_close(moved.picture, given, rtol=0, atol=1e-4)
+    assert not painter.mended(moved, given, features, whole).any()
 
 
 def test_only_what_is_new_gets_its_colours_by_mending():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
-    (moved, _, _), features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    moved, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     with torch.no_grad():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())
-    added = painter.mended(moved, given, features, whole, NEW_ABOVE)
+    added = painter.mended(moved._replace(new=NEW_ABOVE), given, features, whole)
     assert added[:, :, :16].mean(dim=(2, 3)).abs().min() > 0.01
     torch.testing.assert_close(added[:, :, 16:], torch.zeros(2, 3, 16, 32), rtol=0, atol=1e-5)
 
@@ -116,10 +60,10 @@ def test_where_nothing_happens_the_picture_stays_but_for_what_is_new():
     left = torch.ones(2, 1, 16, 16)
     left[..., 8:] = 0
     painter._happening = lambda features, whole: 1 - left
-    (moved, _, _), features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
-    torch.testing.assert_close(moved[..., :15], given[..., :15], rtol=0, atol=1e-4)
-    assert (moved[..., 18:] - given[..., 18:]).abs().max() > 0.01
-    added = painter.mended(moved, given, features, whole, NEW_ABOVE)
+    moved, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    torch.testing.assert_close(moved.picture[..., :15], given[..., :15], rtol=0, atol=1e-4)
+    assert (moved.picture[..., 18:] - given[..., 18:]).abs().max() > 0.01
+    added = painter.mended(moved._replace(new=NEW_ABOVE), given, features, whole)
     assert not added[:, :, 16:, :16].any()
     assert added[:, :, :16, :16].any() and added[:, :, 16:, 16:].any()
 
@@ -154,7 +98,7 @@ def test_what_appears_in_the_midst_of_a_picture_gets_its_colours_by_mending():
     with torch.no_grad():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())
         painter.appear.weight[:, :, 1, 1] = 2.0
-    added = painter.mended(given, given, features, whole, NONE_NEW)
+    added = painter.mended(as_moved(given), given, features, whole)
     colour = added[:, :, 14:18, 14:18].mean(dim=(2, 3))
     torch.testing.assert_close(colour, added.amax(dim=(2, 3)) + added.amin(dim=(2, 3)))
     assert colour.abs().min() > 0.01
@@ -166,20 +110,22 @@ def test_one_in_whom_something_may_appear_begins_as_one_in_whom_nothing_may():
     own = at_random(may_not).state_dict()
     may.load_state_dict(may.state_dict() | own)
     given, features, whole = pictures(), torch.randn(2, 8, 16, 16), torch.randn(2, 7)
-    one, other = (x.mended(given, given, features, whole, NEW_ABOVE) for x in (may, may_not))
+    one, other = (
+        x.mended(as_moved(given, NEW_ABOVE), given, features, whole) for x in (may, may_not)
+    )
     torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def test_mending_adds_detail_and_no_colour():
     painter, given, whole = make_painter(), pictures(), torch.zeros(2, 7)
-    (moved, _, _), features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    moved, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
     torch.nn.init.normal_(painter.draw.weight)
-    added = painter.mended(moved, given, features, whole, NONE_NEW)
+    added = painter.mended(moved._replace(new=NONE_NEW), given, features, whole)
     assert smooth(added, 4).abs().mean() < 0.2 * added.abs().mean()
     torch.nn.init.zeros_(painter.draw.weight)
     with torch.no_grad():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())  # one value a colour
-    colour = painter.mended(moved, given, features, whole, NONE_NEW)
+    colour = painter.mended(moved._replace(new=NONE_NEW), given, features, whole)
     torch.testing.assert_close(colour, torch.zeros_like(colour), rtol=0, atol=1e-5)
 
 
@@ -198,8 +144,9 @@ def test_plan_word_on_the_whole_and_both_frames_before_reach_the_picture():
     plan, whole = torch.randn(2, 5, 4, 4), torch.randn(2, 7)
 
     def paint(past, plan, whole):
-        (moved, _, _), features = painter.move(past, plan, whole)
-        return moved, painter.mended(moved, pictures(), features, whole, NONE_NEW)
+        moved, features = painter.move(past, plan, whole)
+        moved = moved._replace(new=NONE_NEW)
+        return moved.picture, painter.mended(moved, pictures(), features, whole)
 
     before = paint(past(), plan, whole)
     others = [x.clone() for x in (past(), past())]
@@ -231,6 +178,47 @@ def test_a_sweep_is_a_polynomial_of_the_place():
 def test_it_works_in_sixteen_bits():
     painter = make_painter().bfloat16()
     plan, whole = torch.randn(2, 5, 4, 4).bfloat16(), torch.randn(2, 7).bfloat16()
-    (moved, _, new), features = painter.move(past().bfloat16(), plan, whole)
-    assert moved.dtype == torch.bfloat16
-    assert painter.mended(moved, moved, features, whole, new).isfinite().all()
+    moved, features = painter.move(past().bfloat16(), plan, whole)
+    assert moved.picture.dtype == torch.float32, "what is rounded a dream adds up"
+    assert painter.mended(moved, moved.picture, features, whole).isfinite().all()
+
+
+def pushed(painter, right, down):
+    """Let an untrained painter push everything so far."""
+    with torch.no_grad():
+        painter.flow.bias.copy_(torch.tensor([right, down]) / 4)
+    return painter
+
+
+def test_what_comes_into_sight_is_what_lay_beside_the_picture():
+    """To the right lies something real, seen before; elsewhere nobody knows, and it is mirrored."""
+    painter, whole = pushed(make_painter(), 5.0, 0.0), torch.zeros(2, 7)
+    near = mirrored(pictures(), 16, 16)
+    near[:, :3, 16:48, 48:] = 0.25
+    near[:, 3, 16:48, 48:] = near[:, 4, 16:48, 48:] = 1
+    near[:, :3, 16:48, 16:48] = torch.nan  # the picture itself is known better
+    plan = torch.zeros(2, 5, 4, 4)
+    moved = painter.move(past(), plan, whole, near=near)[0]
+    torch.testing.assert_close(moved.picture[..., :26], pictures()[..., 5:31], rtol=0, atol=1e-3)
+    torch.testing.assert_close(moved.picture[..., 28:], torch.full((2, 3, 32, 4), 0.25))
+    assert not moved.new.any() and moved.known.all()
+    blind = painter.move(past(), plan, whole)[0]
+    ends = pictures()[..., -5:].flip(-1)
+    torch.testing.assert_close(blind.picture[..., -5:], ends, rtol=0, atol=1e-3)
+    assert blind.new[..., -4:].all() and not blind.known[..., -4:].any()
+    assert not blind.new[..., :26].any() and blind.known[..., :26].all()
+
+
+def test_one_that_may_invent_begins_as_one_that_may_not_and_learns_where_to():
+    may, may_not = make_painter(), make_painter(may_invent=False)
+    own = at_random(may_not).state_dict()
+    may.load_state_dict(may.state_dict() | own)
+    given, features, whole = pictures(), torch.randn(2, 8, 16, 16), torch.randn(2, 7)
+    moved = as_moved(given, NEW_ABOVE)
+    one, other = (x.mended(moved, given, features, whole) for x in (may, may_not))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+    torch.nn.init.ones_(may.marks.weight)
+    told = may.mended(moved, given, features, whole)
+    unseen = moved._replace(known=torch.ones_like(moved.known))
+    assert not torch.allclose(told, other)
+    assert not torch.allclose(told, may.mended(unseen, given, features, whole))

@@ -85,7 +85,8 @@ def test_cached_steps_equal_the_full_forward(prompt, words, painter_width, momen
             expected = checkpoint.network.canvas.settle(
                 (noisy - 0.7 * velocity[k])[None], rollout.home if k else None
             )
-            torch.testing.assert_close(step.latents, expected, rtol=1e-3, atol=1e-4)
+            # What lies around a picture is kept in sixteen bits.
+            torch.testing.assert_close(step.latents, expected, rtol=1e-3, atol=1e-3)
         answer = rollout.commit(lane, latents[None])
         torch.testing.assert_close(answer[0], logits[marks[k]], rtol=1e-3, atol=1e-4)
 

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from worldsim.batch import Batch
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
+from worldsim.painter import beside
 from worldsim.rollout import Drawn, Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import TextTokenizer
@@ -52,6 +53,7 @@ class Dreams:
         self.generation = -1
         self.frames: Tensor | None = None  # (lanes, depth, c, h, w), halves to save room
         self.drifts: Tensor | None = None  # (lanes, depth, 3, y, x), how they moved
+        self.around: Tensor | None = None  # (lanes, depth, v, y, x), what lies around them
 
     def stale(self, batch: Batch, step: int) -> bool:
         """Whether a batch is to show dreams that are not dreamed yet."""
@@ -67,17 +69,23 @@ class Dreams:
         went = batch.went
         if went is not None and self.drifts is not None:
             went = torch.where(inside, self.drifts[at].to(went), went)
-        return batch._replace(seen=seen, went=went)
+        near = batch.near
+        if self.around is not None:
+            near = beside(self.network.canvas.draw(seen.flatten(0, 1)))
+            near = torch.where(inside, self.around[at].to(near), near.unflatten(0, seen.shape[:2]))
+        return batch._replace(seen=seen, went=went, near=near)
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs to go on in the same dreams."""
-        return {"generation": self.generation, "frames": self.frames, "drifts": self.drifts}
+        names = "generation", "frames", "drifts", "around"
+        return {name: getattr(self, name) for name in names}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a `state`."""
         self.generation, device = state["generation"], self.network.device
-        self.frames, self.drifts = (
-            x if x is None else x.to(device) for x in (state["frames"], state["drifts"])
+        self.frames, self.drifts, self.around = (
+            x if x is None else x.to(device)
+            for x in (state["frames"], state["drifts"], state["around"])
         )
 
     @torch.no_grad()
@@ -85,16 +93,20 @@ class Dreams:
         """Follow actions from a few real frames on; past an episode's end, none."""
         batches, generation = self.batches, self.batches.generation(step)
         luck, dreamed = torch.Generator().manual_seed(generation), list[Tensor]()
-        moved = list[Tensor]()
+        moved, around = list[Tensor](), list[Tensor]()
         for lanes in filter(None, (batches.lanes(step), batches.rests(step))):
             memory = make_memory(self.network, self.tokenizer, self.rollout, batches, len(lanes))
             steps = list(follow(memory, batches, lanes, luck))[CONTEXT:]
-            dreamed += torch.stack([step.latents.half() for step in steps], dim=1)
+            dreamed += torch.stack([drawn.latents.half() for drawn in steps], dim=1)
             if self.network.momentum:
-                drifts = [step.drift for step in steps if step.drift is not None]
+                drifts = [drawn.drift for drawn in steps if drawn.drift is not None]
                 moved += torch.stack(drifts, dim=1).half()
+            if memory.around:
+                near = [drawn.around for drawn in steps if drawn.around is not None]
+                around += torch.stack(near, dim=1).half()
         self.frames = pad_sequence(dreamed, batch_first=True)  # of no use past a lane's last frame
         self.drifts = pad_sequence(moved, batch_first=True) if moved else None
+        self.around = pad_sequence(around, batch_first=True) if around else None
         self.generation = generation
 
 
@@ -122,7 +134,8 @@ def follow(
         luck: Of the noise.
 
     Yields:
-        Frames taken in, first those that really came, then those dreamed.
+        Frames taken in, first those that really came, then those dreamed; with what is near
+        around them, see `Surroundings.near`, not all of it.
     """
     every, device = torch.arange(len(lanes), device=memory.device), memory.device
     real = [lane.track.frames(batches.latents, lane.first, CONTEXT) for lane in lanes]
@@ -135,14 +148,15 @@ def follow(
         if k < CONTEXT:
             if k:
                 memory.read_step(every, words)
-            frame = Drawn(known[:, k], None)
+            frame = Drawn(known[:, k])
         else:
             noise = torch.randn(frame.latents.shape, generator=luck)
             frame = memory.draw(every, words, noise, levels)
         memory.commit(every, *frame)
         answers = [_at(lane.track.answers, lane.first + k, nothing) for lane in lanes]
         memory.answer[:] = torch.tensor(answers, device=device)
-        yield frame
+        near = memory.around.near(every) if memory.around else None
+        yield frame._replace(around=near)
 
 
 def _at(values: Sequence[T], index: int, otherwise: T) -> T:

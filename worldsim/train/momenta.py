@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from worldsim.advection import advect
 from worldsim.distances import apart
 from worldsim.errors import WorldsimError
 from worldsim.hindsight import GRID, Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.momentum import STEPS, Momentum, drift_of
-from worldsim.painter import advect
 from worldsim.precision import multiplies_bf16, side_by_side
 from worldsim.train.latents import Track
 from worldsim.train.parts import chances_of, learn_once

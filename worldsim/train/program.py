@@ -46,6 +46,7 @@ class ModelConfig:
     split: bool = True
     may_rest: bool = True
     may_appear: bool = False
+    may_invent: bool = False
     hears: bool = True
     glance_width: int = 0
 
@@ -106,7 +107,7 @@ PREPARED += ["model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "glance_steps", "momentum_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
 OPTIONAL = ["match_width", "momentum_width", "stem_width", "glance_width"]
-OPTIONAL += ["may_rest", "may_appear", "hears"]
+OPTIONAL += ["may_rest", "may_appear", "may_invent", "hears"]
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 

@@ -1,0 +1,136 @@
+import pytest
+import torch
+
+from tests.worldsim.pictures import pictures
+from worldsim.advection import advect, mirrored
+from worldsim.canvas import Canvas
+from worldsim.painter import Moved
+from worldsim.surroundings import Surroundings
+
+SIDE = 32
+UP, LEFT = 16, 64
+MIDDLE = slice(UP, UP + SIDE), slice(LEFT, LEFT + SIDE)
+EVERY = torch.arange(2)
+
+
+def begun():
+    around = Surroundings(Canvas(channels=192, size=4, cell=8), lanes=2)
+    around.take(EVERY, pictures(), None)
+    return around
+
+
+def go(around, right, down=0.0, picture=None, lanes=EVERY, known=1.0):
+    """Draw a picture that everything moved to, as `flow` says it: from where."""
+    flow = torch.tensor([right, down]).float().view(1, 1, 2, 1, 1).expand(len(lanes), 1, 2, 16, 16)
+    marks = torch.zeros(len(lanes), 1, 1, SIDE, SIDE)
+    picture = torch.zeros(len(lanes), 3, SIDE, SIDE) if picture is None else picture
+    moved = Moved(picture[:, None], flow, marks, marks + known)
+    around.take(lanes, picture, around.moved(lanes, moved))
+
+
+def colours(around):
+    return around.view[:, :3].float()
+
+
+def test_it_begins_as_a_mirror_that_nobody_has_seen():
+    around = begun()
+    assert torch.equal(around.view[:, :5], mirrored(pictures(), UP, LEFT).half())
+    assert not around.view[:, 5:].any()
+    near = around.near(torch.tensor([1]))
+    assert torch.equal(near, mirrored(pictures(), 16, 16).half()[1:]), "half a picture each way"
+
+
+@pytest.mark.parametrize("speed", [8.0, 2.5, 0.3])
+def test_what_left_the_picture_comes_back_as_it_was(speed):
+    """Going along a long wall and back again, nothing of it is blurred."""
+    wall = pictures(size=128)[..., :SIDE, :]
+
+    def sight(at):
+        shift = torch.tensor([at, 0.0]).view(1, 2, 1, 1).expand(2, 2, SIDE, 128)
+        return advect(wall, shift)[0][..., :SIDE]
+
+    around, steps = Surroundings(Canvas(channels=192, size=4, cell=8), lanes=2), round(24 / speed)
+    around.take(EVERY, sight(0.0), None)
+    for k in range(steps):
+        go(around, speed, picture=sight(speed * (k + 1)))
+    for k in reversed(range(steps)):
+        gone = max(1, round(speed * (k + 1)))
+        kept = colours(around)[..., UP : UP + SIDE, LEFT - gone : LEFT]
+        off = (kept - wall[..., :gone]).abs()
+        assert off.max() < (1e-3 if speed == 8 else 0.3), "it is a spot off at most"
+        if gone >= 8:
+            changes = (x.diff(dim=-1).abs().mean() for x in (kept, wall[..., :gone]))
+            assert next(changes) > 0.8 * next(changes)
+        go(around, -speed, picture=sight(speed * k))
+
+
+def test_at_rest_nothing_moves_however_long():
+    around = begun()
+    go(around, 3.0, picture=pictures(seed=3))
+    before = around.view.clone()
+    for _ in range(500):
+        go(around, 1e-4, -1e-4, picture=pictures(seed=3))
+    assert torch.equal(around.view[:, :5], before[:, :5])
+
+
+def test_slow_motion_adds_up():
+    around = begun()
+    for _ in range(16):
+        go(around, 0.25, picture=pictures())
+    wide = mirrored(pictures(), UP, LEFT).half().float()[:, :3]
+    moved = colours(around)[..., UP : UP + SIDE, LEFT + SIDE : -8]
+    assert torch.equal(moved, wide[..., UP : UP + SIDE, LEFT + SIDE + 4 : -4])
+
+
+def test_rows_move_as_their_edge_does_and_corners_as_theirs():
+    around = begun()
+    flow = torch.zeros(2, 1, 2, 16, 16)
+    flow[..., 0, :8, :] = 4.0
+    flow[..., 1, :, :8] = 2.0
+    marks = torch.ones(2, 1, 1, SIDE, SIDE)
+    made = around.moved(EVERY, Moved(pictures()[:, None], flow, marks, marks))
+    wide = around.view
+    assert torch.equal(made[:, :3, :8, 85:90], wide[:, :3, :8, 89:94]), "above: to the left"
+    assert torch.equal(made[:, :3, 40:46, :60], wide[:, :3, 42:48, :60]), "lower left: upwards"
+    assert torch.equal(made[:, :3, 2:8, 8:40], wide[:, :3, 4:10, 12:44]), "upper left: both"
+    assert torch.equal(made[:, :3, 44:, 100:], wide[:, :3, 44:, 100:]), "lower right: neither"
+
+
+def test_what_is_drawn_was_in_sight_but_is_real_only_where_that_was_so():
+    around = begun()
+    go(around, 8.0, known=0.25)
+    seen, known = around.view[:, 3], around.view[:, 4]
+    assert seen[:, *MIDDLE].all() and (known[:, *MIDDLE] == 0.25).all()
+    left = slice(UP, UP + SIDE), slice(LEFT - 8, LEFT)
+    assert seen[:, *left].all() and known[:, *left].all()
+    assert not seen[:, *MIDDLE[:1], LEFT + SIDE :].any()
+    around.take(EVERY, pictures(), None)
+    assert around.view[:, 4][:, *MIDDLE].all(), "a real frame is real"
+
+
+def test_a_step_can_be_taken_back_and_a_real_frame_keeps_what_left_on_the_way():
+    around, other = begun(), begun()
+    go(around, 6.0, picture=pictures(seed=1))
+    ahead = around.view.clone()
+    around.take_back(EVERY)
+    assert torch.equal(around.view, other.view)
+    around.take(EVERY, pictures(seed=2), None)
+    assert torch.equal(around.view[..., :LEFT], ahead[..., :LEFT])
+    assert torch.equal(around.view[:, :3, *MIDDLE], pictures(seed=2).half())
+    around.take(EVERY, pictures(seed=2), None)
+    assert torch.equal(around.view[:, :5], mirrored(pictures(seed=2), UP, LEFT).half())
+
+
+def test_lanes_do_not_disturb_each_other():
+    around, second = begun(), torch.tensor([1])
+    before = [x.clone() for x in around.state()]
+    go(around, 5.0, lanes=second)
+    for one, other in zip(around.state(), before, strict=True):
+        assert torch.equal(one[0], other[0])
+    assert not torch.equal(around.view[1], before[0][1])
+
+
+def test_a_flow_that_is_no_number_breaks_no_memory():
+    around = begun()
+    go(around, torch.nan)
+    assert around.view.isfinite().all()

@@ -1,0 +1,65 @@
+"""Pictures pushed about: every spot shows what it is told to, and what lies beyond the edges.
+
+Source: advection of pixels, Finn et al. 2016 (1605.07157).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
+MARKS = 2  # beside colours: whether a spot was ever in sight, and whether it was ever really so
+
+
+def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> tuple[Tensor, Tensor]:
+    """Let every spot of a picture ``(n, v, H, W)`` show what `flow` points at.
+
+    Args:
+        picture: What is to be moved, and so many more pixels on each side as `margin` says.
+        flow: ``(n, 2, y, x)`` pixels right and down.
+        margin: Of what can only be moved into sight.
+
+    Returns:
+        The picture moved, without margins, and ``(n, 1, H, W)`` how far past the outermost edge
+        each spot points, from 0 to 1 (`EDGE` pixels or more); that shows the edge. No gradient
+        flows through the latter: nothing is to look away in order to be painted.
+    """
+    # In float32 whatever the network's type: sixteen bits cannot tell neighbouring pixels.
+    height, width = picture.shape[-2:]
+    size = height - 2 * margin, width - 2 * margin
+    shift = F.interpolate(flow.float(), size, mode="bilinear", align_corners=False)
+    down, right = (torch.arange(n, device=flow.device) + margin + 0.5 for n in size)
+    columns, rows = right + shift[:, 0], down[:, None] + shift[:, 1]
+    where = torch.stack([columns * 2 / width - 1, rows * 2 / height - 1], dim=-1)
+    # A picture is moved a hundred times over. Bilinear it would melt; torch's bicubic sharpens
+    # waves of six pixels each time, until there is nothing else. The two mixed do neither: their
+    # second moments cancel at half a pixel, as those of Keys' cubic (1981) do everywhere.
+    # Of what is not a number the cubic makes none, as it should; the bilinear one would crash.
+    cubic, linear = (
+        F.grid_sample(picture.float(), to, mode, "border", align_corners=False)
+        for mode, to in (("bicubic", where), ("bilinear", where.nan_to_num()))
+    )
+    moved = (2 * cubic + linear) / 3
+    past = torch.stack([-columns, columns - width, -rows, rows - height]).amax(dim=0)
+    new = (past.detach() / EDGE).clamp(0, 1)[:, None]
+    return moved.to(picture.dtype), new.to(picture.dtype)
+
+
+def mirrored(picture: Tensor, up: int, left: int) -> Tensor:
+    """Continue pictures ``(n, v, H, W)`` past their edges as in mirrors.
+
+    Returns:
+        ``(n, v + MARKS, H + 2 * up, W + 2 * left)``, what is marked being the picture itself.
+    """
+    sizes = zip(picture.shape[-2:], (up, left), strict=True)
+    rows, columns = (_there_and_back(n, margin, picture.device) for n, margin in sizes)
+    marks = picture.new_ones(len(picture), MARKS, *picture.shape[-2:])
+    wide = picture[..., rows, :][..., columns]
+    return torch.cat([wide, F.pad(marks, (left, left, up, up))], dim=1)
+
+
+def _there_and_back(size: int, margin: int, device: torch.device) -> Tensor:
+    place = torch.arange(-margin, size + margin, device=device).remainder(2 * size)
+    return torch.minimum(place, 2 * size - 1 - place)
