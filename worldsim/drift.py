@@ -16,6 +16,7 @@ from worldsim.hindsight import GRID, Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.momentum import STEPS, Gone, drift_of
 from worldsim.painter import Moved
+from worldsim.surroundings import Around
 
 
 class Drawn(NamedTuple):
@@ -28,7 +29,7 @@ class Drawn(NamedTuple):
 
     latents: Tensor
     drift: Tensor | None = None
-    around: Tensor | None = None
+    around: Around | None = None
 
 
 class Drift:

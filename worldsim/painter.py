@@ -26,7 +26,7 @@ DEGREE = 3  # of polynomials that say a motion of the whole picture
 MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
-NEAR = 0.5  # sides of a picture, how far beyond its edges a step can look
+NEAR = 0.25  # sides of a picture, how far beyond its edges a step can look
 
 
 class Moved(NamedTuple):

@@ -20,7 +20,7 @@ from worldsim.model import WorldTransformer
 from worldsim.painter import Moved
 from worldsim.sampler import denoise
 from worldsim.sequence import FIRST_WORD
-from worldsim.surroundings import Surroundings
+from worldsim.surroundings import Around, Surroundings
 from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
 from worldsim.words import Words, padded
 
@@ -169,7 +169,7 @@ class Rollout:
         lanes: Tensor,
         latents: Tensor,
         drift: Tensor | None = None,
-        around: Tensor | None = None,
+        around: Around | None = None,
     ) -> Tensor:
         """Take finished frames in.
 

@@ -8,15 +8,25 @@ of cameras, of depth or of actions; every motion is the painter's own.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldsim.advection import MARKS, mirrored
+from worldsim.advection import mirrored
 from worldsim.canvas import Canvas
 from worldsim.painter import NEAR, Moved
 
+HALVES = 4  # numbers of 16 bits that move together
 WIDE, HIGH = 2.0, 0.5  # what is remembered to each side, above and below, in sides of a picture
+
+
+class Around(NamedTuple):
+    """What lies around frames, as `Surroundings` keeps it: `view` and `left` of some lanes."""
+
+    view: Tensor
+    left: Tensor
 
 
 class Surroundings:
@@ -31,44 +41,47 @@ class Surroundings:
     """
 
     def __init__(self, canvas: Canvas, lanes: int):
-        self.side, device = canvas.side, canvas.matrix.device
+        self.side, self.values, device = canvas.side, canvas.values, canvas.matrix.device
         self.margins = round(HIGH * self.side), round(WIDE * self.side)
         size = [self.side + 2 * margin for margin in self.margins]
-        # Colours, marks, and by how many pixels down and right a spot has not moved yet.
-        shape = lanes, canvas.values + MARKS + 2, *size
-        self.view = torch.zeros(shape, dtype=torch.float16, device=device)
-        self.before = torch.zeros_like(self.view)  # a step ago; after `take_back` a step ahead
+        # A spot is a few numbers of 64 bits, four halves each, so that it moves at once: colours,
+        # nothing, and a mark: 0 where never in sight, else 1 and how far it was so in real frames.
+        words = self.values // HALVES + 1
+        self.view = torch.zeros(lanes, *size, words, dtype=torch.int64, device=device)
+        # By how many pixels down and right a spot has not moved yet.
+        self.left = torch.zeros(lanes, 2, *size, dtype=torch.float16, device=device)
+        # Both a step ago; after `take_back`, a step ahead.
+        self.before = torch.zeros_like(self.view), torch.zeros_like(self.left)
         self.ahead = torch.zeros(lanes, dtype=torch.bool, device=device)
+        self._every = torch.arange(lanes, device=device)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
-        return self.view, self.before, self.ahead
+        return self.view, self.left, *self.before, self.ahead
 
     def near(self, lanes: Tensor) -> Tensor:
         """Return what a step can bring into sight, see `Painter.move`."""
-        (up, left), reach = self.margins, round(NEAR * self.side)
-        here = self.view[lanes, :-2]
-        return _middle(here, up - reach, left - reach)
+        reach = round(NEAR * self.side)
+        up, left = (margin - reach for margin in self.margins)
+        return self._opened(_middle(self.view, up, left)[self._of(lanes)])
 
-    def moved(self, lanes: Tensor, moved: Moved) -> Tensor:
+    def moved(self, lanes: Tensor, moved: Moved) -> Around:
         """Return what `take` wants of a step, leaving everything as it is."""
-        up, left = self.margins
-        view, shift = self.view[lanes], self._spread(moved.flow.flatten(0, 1))
-        shift = shift + view[:, -2:].float()
+        of = self._of(lanes)
+        view, shift = self.view[of], self._spread(moved.flow.flatten(0, 1)) + self.left[of]
         whole = shift.round()
-        rows, columns = (
-            (torch.arange(n, device=view.device).view(shape) + part).clamp(0, n - 1)
-            for n, shape, part in zip(
-                view.shape[-2:], [(-1, 1), (1, -1)], whole.long().unbind(dim=1), strict=True
-            )
-        )
-        places = (rows * view.shape[-1] + columns).flatten(1)[:, None]
-        seen = view[:, :-2].flatten(2)
-        seen = seen.gather(2, places.expand(-1, seen.shape[1], -1)).unflatten(2, view.shape[-2:])
-        _middle(seen, up, left)[:, -1:] = moved.known.flatten(0, 1)
-        return torch.cat([seen, (shift - whole).to(seen.dtype)], dim=1)
+        height, width = view.shape[1:3]
+        down, right = (torch.arange(n, device=view.device).half() for n in (height, width))
+        rows = (down[:, None] + whole[:, 0]).clamp_(0, height - 1).long()
+        columns = (right + whole[:, 1]).clamp_(0, width - 1).long()
+        places = (rows * width + columns).flatten(1)[:, :, None]
+        spots = view.flatten(1, 2)
+        spots = spots.gather(1, places.expand(-1, -1, spots.shape[2])).view_as(view)
+        marks = _middle(spots, *self.margins).view(torch.float16)[..., -1]
+        marks.copy_(1 + moved.known.flatten(0, 2))
+        return Around(spots, shift - whole)
 
-    def take(self, lanes: Tensor, pictures: Tensor, around: Tensor | None) -> None:
+    def take(self, lanes: Tensor, pictures: Tensor, around: Around | None) -> None:
         """Take newest frames in.
 
         Args:
@@ -77,30 +90,57 @@ class Surroundings:
             around: As `moved` returned it; None where they were seen. What is around these is not
                 known, but where they take the place of dreamed ones: then it is as it was dreamed.
         """
-        up, left = self.margins
-        if around is None:
-            anew = F.pad(mirrored(pictures, up, left), (0, 0, 0, 0, 0, 2)).to(self.view.dtype)
-            around = torch.where(self.ahead[lanes, None, None, None], self.before[lanes], anew)
-            _middle(around, up, left)[:, -3] = 1
-        sight = _middle(around, up, left)
-        sight[:, : pictures.shape[1]] = pictures
-        sight[:, -4], sight[:, -2:] = 1, 0
-        self.before[lanes], self.view[lanes] = self.view[lanes], around
+        seen, (up, left) = around is None, self.margins
+        pictures = pictures.clamp(-65504, 65504)  # what goes astray stays a number in halves
+        view, rest = around or self._anew(lanes, pictures)
+        sight = _middle(view, up, left).view(torch.float16)
+        sight[..., : self.values] = pictures.movedim(1, -1)
+        if seen:
+            sight[..., -1] = 2
+        rest[:, :, up : up + self.side, left : left + self.side] = 0
+        of = self._of(lanes)
+        for old, now, new in zip(self.before, (self.view, self.left), (view, rest), strict=True):
+            old[of] = now[of]
+            now[of] = new
         self.ahead[lanes] = False
 
     def take_back(self, lanes: Tensor) -> None:
         """Undo the last `take` of some lanes."""
-        self.before[lanes], self.view[lanes] = self.view[lanes], self.before[lanes]
+        for old, now in zip(self.before, (self.view, self.left), strict=True):
+            old[lanes], now[lanes] = now[lanes], old[lanes]
         self.ahead[lanes] = True
+
+    def _of(self, lanes: Tensor) -> Tensor | slice:
+        """Name lanes; all of them at once are not copied to be looked at."""
+        return slice(None) if torch.equal(lanes, self._every) else lanes
+
+    def _anew(self, lanes: Tensor, pictures: Tensor) -> Around:
+        """Return what is around frames that were seen."""
+        view, left = self.before[0][lanes], self.before[1][lanes]
+        begins = ~self.ahead[lanes]
+        left[begins] = 0
+        colours = mirrored(pictures[begins], *self.margins)[:, : self.values]
+        opened = view.new_zeros(*view[begins].shape[:3], HALVES * view.shape[3]).half()
+        opened[..., : self.values] = colours.movedim(1, -1)
+        view[begins] = opened.view(torch.int64)
+        return Around(view, left)
+
+    def _opened(self, view: Tensor) -> Tensor:
+        """Return colours and `MARKS`, (n, y, x, words) -> halves (n, v + MARKS, y, x)."""
+        halves = view.contiguous().view(torch.float16).movedim(-1, 1)
+        mark = halves[:, -1:]
+        marks = mark.clamp(max=1), (mark - 1).clamp(min=0)
+        return torch.cat([halves[:, : self.values], *marks], dim=1)
 
     def _spread(self, flow: Tensor) -> Tensor:
         """Let all places move as the nearest in sight, (n, 2, y, x) -> (n, 2, H, W), down first."""
         up, left = self.margins
         flow = F.interpolate(flow.float(), (self.side,) * 2, mode="bilinear", align_corners=False)
-        return F.pad(flow.nan_to_num().flip(1), (left, left, up, up), mode="replicate")
+        flow = flow.nan_to_num().clamp(-self.side, self.side).flip(1).half()
+        return F.pad(flow, (left, left, up, up), mode="replicate")
 
 
 def _middle(field: Tensor, up: int, left: int) -> Tensor:
-    """Return a view without the margins."""
-    height, width = field.shape[-2:]
-    return field[..., up : height - up, left : width - left]
+    """Return a view without the margins, (n, H, W, …)."""
+    height, width = field.shape[1:3]
+    return field[:, up : height - up, left : width - left]

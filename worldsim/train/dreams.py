@@ -96,14 +96,17 @@ class Dreams:
         moved, around = list[Tensor](), list[Tensor]()
         for lanes in filter(None, (batches.lanes(step), batches.rests(step))):
             memory = make_memory(self.network, self.tokenizer, self.rollout, batches, len(lanes))
-            steps = list(follow(memory, batches, lanes, luck))[CONTEXT:]
-            dreamed += torch.stack([drawn.latents.half() for drawn in steps], dim=1)
+            steps, near, every = list[Drawn](), list[Tensor](), torch.arange(len(lanes))
+            for drawn in follow(memory, batches, lanes, luck):
+                steps.append(drawn)
+                if memory.around:
+                    near.append(memory.around.near(every.to(memory.device)))
+            dreamed += torch.stack([drawn.latents.half() for drawn in steps[CONTEXT:]], dim=1)
             if self.network.momentum:
                 drifts = [drawn.drift for drawn in steps if drawn.drift is not None]
                 moved += torch.stack(drifts, dim=1).half()
-            if memory.around:
-                near = [drawn.around for drawn in steps if drawn.around is not None]
-                around += torch.stack(near, dim=1).half()
+            if near:
+                around += torch.stack(near[CONTEXT:], dim=1)
         self.frames = pad_sequence(dreamed, batch_first=True)  # of no use past a lane's last frame
         self.drifts = pad_sequence(moved, batch_first=True) if moved else None
         self.around = pad_sequence(around, batch_first=True) if around else None
@@ -134,8 +137,7 @@ def follow(
         luck: Of the noise.
 
     Yields:
-        Frames taken in, first those that really came, then those dreamed; with what is near
-        around them, see `Surroundings.near`, not all of it.
+        Frames taken in, first those that really came, then those dreamed.
     """
     every, device = torch.arange(len(lanes), device=memory.device), memory.device
     real = [lane.track.frames(batches.latents, lane.first, CONTEXT) for lane in lanes]
@@ -155,8 +157,7 @@ def follow(
         memory.commit(every, *frame)
         answers = [_at(lane.track.answers, lane.first + k, nothing) for lane in lanes]
         memory.answer[:] = torch.tensor(answers, device=device)
-        near = memory.around.near(every) if memory.around else None
-        yield frame._replace(around=near)
+        yield frame
 
 
 def _at(values: Sequence[T], index: int, otherwise: T) -> T:
