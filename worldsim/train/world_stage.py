@@ -39,7 +39,6 @@ class WorldStageConfig:
             before `steps`, the rate has fallen by then, and the run is done; two such runs differ
             as their machines do. 0 leaves everything to `steps`.
         rate: Peak rate, for Muon and AdamW alike.
-        critic_rate: Rate of the critic, from the first update to the last; 0: as all others.
         warmup: Steps of linear rise.
         cooldown: Share of the steps, at the end, in which the rate falls linearly.
         weight_decay: Decoupled.
@@ -60,7 +59,6 @@ class WorldStageConfig:
     minutes: float = 0.0
     budget: float = 0.0
     rate: float = 1.5e-3
-    critic_rate: float = 0.0
     warmup: int = 50
     cooldown: float = 0.4
     weight_decay: float = 0.01
@@ -201,11 +199,9 @@ class WorldStage:
                 f"{norm.item()}): the last good checkpoint in {self.run_folder.path} is intact; "
                 "look for damaged data or lower stage.rate"
             )
-        critics = self.config.critic_rate or rate
         for optimizer in self.optimizers:
-            last = self.critic and optimizer is self.optimizers[-1]
             for group in optimizer.param_groups:
-                group["lr"] = critics if last else rate
+                group["lr"] = rate
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.ema.step(self.network.parameters())
