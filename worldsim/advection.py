@@ -9,11 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-EDGE = 2.0  # pixels; what looks so far past the edge of the last picture is wholly new
 MARKS = 2  # beside colours: whether a spot was ever in sight, and whether it was ever really so
 
 
-def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> tuple[Tensor, Tensor]:
+def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> Tensor:
     """Let every spot of a picture ``(n, v, H, W)`` show what `flow` points at.
 
     Args:
@@ -22,9 +21,7 @@ def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> tuple[Tensor, Tens
         margin: Of what can only be moved into sight.
 
     Returns:
-        The picture moved, without margins, and ``(n, 1, H, W)`` how far past the outermost edge
-        each spot points, from 0 to 1 (`EDGE` pixels or more); that shows the edge. No gradient
-        flows through the latter: nothing is to look away in order to be painted.
+        The picture moved, without margins; what points past the outermost edge shows that.
     """
     # In float32 whatever the network's type: sixteen bits cannot tell neighbouring pixels.
     height, width = picture.shape[-2:]
@@ -42,9 +39,7 @@ def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> tuple[Tensor, Tens
         for mode, to in (("bicubic", where), ("bilinear", where.nan_to_num()))
     )
     moved = (2 * cubic + linear) / 3
-    past = torch.stack([-columns, columns - width, -rows, rows - height]).amax(dim=0)
-    new = (past.detach() / EDGE).clamp(0, 1)[:, None]
-    return moved.to(picture.dtype), new.to(picture.dtype)
+    return moved.to(picture.dtype)
 
 
 def mirrored(picture: Tensor, up: int, left: int) -> Tensor:

@@ -77,7 +77,7 @@ class Hindsight:
         flows = np.stack([search.calc(a, b, none.copy()) for a, b in pairs])
         flow = torch.from_numpy(flows).float().movedim(-1, 1)  # (n, 2, H, W) pixels
         coarse = steady(F.adaptive_avg_pool2d(flow, GRID))
-        wrong = (advect(before, coarse)[0] - now).abs().mean(dim=1, keepdim=True)
+        wrong = (advect(before, coarse) - now).abs().mean(dim=1, keepdim=True)
         trust = torch.exp(-F.adaptive_avg_pool2d(wrong, GRID) / DOUBT)
         still = (before - now).abs().mean(dim=(1, 2, 3))
         lost = (wrong.mean(dim=(1, 2, 3)) > UNSAID * still) & (trust.mean(dim=(1, 2, 3)) < LEAST)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -83,7 +82,9 @@ class LPIPS(nn.Module):
         pairs = zip(a, b, self.heads, strict=True)
         apart = [((p - q).square() * head).sum(1, keepdim=True) for p, q, head in pairs]
         if weight is not None:
-            apart = [x * F.adaptive_avg_pool2d(weight, (x.shape[-2], x.shape[-1])) for x in apart]
+            sizes = [(x.shape[-2], x.shape[-1]) for x in apart]
+            weights = [functional.adaptive_avg_pool2d(weight, size) for size in sizes]
+            apart = [x * spots for x, spots in zip(apart, weights, strict=True)]
         return torch.stack([x.mean((1, 2, 3)) for x in apart]).sum(0)
 
 

@@ -85,7 +85,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
             raise ValueError(f"{given} do not fit together")
         if momentum_width and (cell == 1 or not painter_width or momentum_width % 32):
-            raise ValueError(f"{momentum_width=}: it wants a painter, a linear codec and 32, 64, …")
+            given = f"{momentum_width=} {painter_width=} {cell=}"
+            raise ValueError(f"{given}: it wants a painter, a linear codec and 32, 64, …")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch

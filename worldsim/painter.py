@@ -156,7 +156,7 @@ class Painter(nn.Module):
         last, reach = past[:, 0].float(), round(NEAR * past.shape[-1])
         around = beside(last) if near is None else near.to(last.dtype, copy=True)
         around[:, : last.shape[1], reach:-reach, reach:-reach] = last
-        picture, marks = advect(around, flow, reach)[0].split([last.shape[1], MARKS], dim=1)
+        picture, marks = advect(around, flow, reach).split([last.shape[1], MARKS], dim=1)
         seen, known = marks.detach().clamp(0, 1).split(1, dim=1)
         return Moved(picture, flow, 1 - seen, known), x
 

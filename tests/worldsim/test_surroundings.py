@@ -52,7 +52,7 @@ def test_what_left_the_picture_comes_back_as_it_was(speed):
 
     def sight(at):
         shift = torch.tensor([at, 0.0]).view(1, 2, 1, 1).expand(2, 2, SIDE, 128)
-        return advect(wall, shift)[0][..., :SIDE]
+        return advect(wall, shift)[..., :SIDE]
 
     around, steps = Surroundings(Canvas(channels=192, size=4, cell=8), lanes=2), round(24 / speed)
     around.take(EVERY, sight(0.0), None)

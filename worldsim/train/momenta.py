@@ -177,7 +177,7 @@ def unrolled(
         led = said[:, k : k + STEPS].flip(1)  # of the coming frame first
         with torch.autocast(real.device.type, kind, enabled=kind != torch.float32):
             flow = momentum(torch.stack([now, before], dim=1), drift, led).float()
-        moved, truth = advect(now, flow)[0], real[:, 2 + k]
+        moved, truth = advect(now, flow), real[:, 2 + k]
         motion, trust = shown.motion[:, 1 + k].split([2, 1], dim=1)
         off = F.adaptive_avg_pool2d(flow, motion.shape[-1]) - motion * canvas.side
         wrong = apart(moved, truth, torch.ones_like(truth[:, :1])).mean()

@@ -102,8 +102,7 @@ class TrainConfig:
 
 
 # What made the codec, the words and the latents in a run's folder, and what a run is besides.
-PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from"]
-PREPARED += ["model.vocab_size"]
+PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from", "model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "glance_steps", "momentum_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
 OPTIONAL = ["match_width", "momentum_width", "stem_width", "glance_width"]
