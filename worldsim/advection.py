@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FINER = 2  # times, each way, as many spots of what is moved over and over as a picture has
 MARKS = 2  # beside colours: whether a spot was ever in sight, and whether it was ever really so
 
 
@@ -40,6 +41,22 @@ def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> Tensor:
     )
     moved = (2 * cubic + linear) / 3
     return moved.to(picture.dtype)
+
+
+def finer(picture: Tensor) -> Tensor:
+    """Return a picture `FINER` times as fine, which `coarser` makes the same again.
+
+    What is moved over and over is worn down, the shortest waves first: of spots twice as fine the
+    shortest ones of a picture are not the shortest.
+    """
+    fine = F.interpolate(picture.float(), scale_factor=FINER, mode="bicubic", align_corners=False)
+    rest = picture - coarser(fine)
+    return fine + rest.repeat_interleave(FINER, dim=-2).repeat_interleave(FINER, dim=-1)
+
+
+def coarser(fine: Tensor) -> Tensor:
+    """Return the picture that one `FINER` times as fine looks like."""
+    return F.avg_pool2d(fine, FINER)
 
 
 def mirrored(picture: Tensor, up: int, left: int) -> Tensor:

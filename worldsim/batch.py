@@ -37,7 +37,8 @@ class Batch(NamedTuple):
     lane: Tensor  # (B, F), the dream it follows, see `train.dreams`
     motion: Tensor | None = None  # (B, F, 3, y, x), see `hindsight`
     went: Tensor | None = None  # (B, F, 3, y, x), the same of frames as history shows them
-    near: Tensor | None = None  # (B, F, v, y, x), what lies around those, see `surroundings`
+    around: Tensor | None = None  # (B, F, …), what lies around those, see `painter.Nearby`
+    fine: Tensor | None = None  # (B, F, …), those without what was mended, see there
 
     def to(self, device: torch.device) -> Batch:
         """Return it there."""

@@ -21,7 +21,7 @@ from worldsim.glance import Glance, Told
 from worldsim.hearing import Hearing
 from worldsim.levels import spread, waves
 from worldsim.momentum import Gone, Momentum
-from worldsim.painter import Moved, Painter
+from worldsim.painter import Moved, Nearby, Painter
 from worldsim.stem import Stem
 
 
@@ -152,7 +152,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         num_history: int = 0,
         told: Told | None = None,
         gone: Gone | None = None,
-        near: Tensor | None = None,
+        near: Nearby | None = None,
     ) -> tuple[Tensor, Tensor, Moved | None]:
         """Run the network once.
 
@@ -169,7 +169,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             num_history: Frames at the front that are only looked at, H.
             told: What is told of frames to text that asks about them, see `tell`.
             gone: What `Momentum` is to know of the frames that are drawn, ``(B, F - H, ...)``.
-            near: What lies around the frame before each of these, see `Painter.move`.
+            near: What else is known of the frame before each of these, see `Painter.move`.
 
         Returns:
             Logits ``(B, L, vocab)``, velocities ``(B, F - H, c, h, w)`` (noise minus clean) and
@@ -220,7 +220,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         levels: Tensor,
         about: Tensor,
         gone: Gone | None,
-        near: Tensor | None,
+        near: Nearby | None,
     ) -> tuple[Tensor, Moved]:
         """Guess the clean frame and turn the guess into a velocity, both in float32.
 
@@ -240,8 +240,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         pictures = self.canvas.draw(past.flatten(0, 2)).unflatten(0, (b * f, 2))
         known = gone and (gone.drift.flatten(0, 1), gone.said.flatten(0, 1))
         going = self.momentum(pictures, *known) if self.momentum and known else None
-        around = near if near is None else near.flatten(0, 1)
-        moved, features = painter.move(pictures, plan, whole, going, around)
+        near = near and Nearby(*(x.flatten(0, 1) for x in near))
+        moved, features = painter.move(pictures, plan, whole, going, near)
         prior = self.surprise.float() * doubt.float().clamp(-7, 3).exp()
         variance = prior * level**2 / (level**2 + prior * (1 - level) ** 2)
         seen = variance * (1 - level) / level**2

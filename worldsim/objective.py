@@ -19,7 +19,7 @@ from worldsim.critic import Critic
 from worldsim.distances import apart, astray, emphasis, off, style, tone
 from worldsim.model import WorldTransformer
 from worldsim.momentum import STEPS, Gone
-from worldsim.painter import Moved
+from worldsim.painter import Moved, Nearby
 from worldsim.sequence import IGNORE, PADDING
 
 DREAMS_ALONE = ("fake", "critic", "style", "tone")  # terms of frames that follow dreamed ones
@@ -246,7 +246,7 @@ class WorldObjective(nn.Module):
             attend,
             num_history=noisy.shape[1],
             gone=_gone(batch, said),
-            near=None if batch.near is None else _shift(batch.near),
+            near=_near(batch),
         )
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, TeacherForcing]:
@@ -274,6 +274,13 @@ def _gone(batch: Batch, said: Tensor) -> Gone | None:
         heard.append(_shift(heard[-1]) * follows[..., None].to(said.dtype))
     drift = _shift(batch.went) * follows[:, :, None, None, None]
     return Gone(drift.to(said.dtype), torch.stack(heard, dim=2))
+
+
+def _near(batch: Batch) -> Nearby | None:
+    """Return what else is known of the frame before each."""
+    if batch.around is None or batch.fine is None:
+        return None
+    return Nearby(_shift(batch.around), _shift(batch.fine))
 
 
 def mix(clean: Tensor, noise: Tensor, levels: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldsim.advection import MARKS, advect, mirrored
+from worldsim.advection import FINER, MARKS, advect, coarser, finer, mirrored
 from worldsim.canvas import Canvas
 from worldsim.matching import Matching
 from worldsim.residual import Residual
@@ -27,6 +27,20 @@ MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
 NEAR = 0.25  # sides of a picture, how far beyond its edges a step can look
+KEPT = 0.6  # of what was mended, that is still there a step later
+
+
+class Nearby(NamedTuple):
+    """What is known of pictures beside what they look like, see `surroundings`.
+
+    Attributes:
+        around: ``(…, v + MARKS, y, x)``, the picture with what lies around it, `NEAR` to each side,
+            as in `mirrored`; only marks and margins are looked at.
+        fine: ``(…, v, FINER * H, FINER * W)``, the picture without what was mended.
+    """
+
+    around: Tensor
+    fine: Tensor
 
 
 class Moved(NamedTuple):
@@ -37,12 +51,16 @@ class Moved(NamedTuple):
         flow: ``(n, 2, y, x)``, where each spot was in the last picture, pixels right and down.
         new: ``(n, 1, H, W)``, 1 where a spot was never in sight, else 0.
         known: ``(n, 1, H, W)``, 1 where it was so in a real frame, 0 where that was drawn.
+        fine: ``(n, v, FINER * H, FINER * W)``, the picture without what was ever mended in it.
+        appears: ``(n, 1, H, W)``, how much of a spot is new in the midst of it.
     """
 
     picture: Tensor
     flow: Tensor
     new: Tensor
     known: Tensor
+    fine: Tensor
+    appears: Tensor
 
 
 class Painter(nn.Module):
@@ -115,9 +133,12 @@ class Painter(nn.Module):
         plan: Tensor,
         whole: Tensor,
         going: Tensor | None = None,
-        near: Tensor | None = None,
+        near: Nearby | None = None,
     ) -> tuple[Moved, Tensor]:
         """Push the last picture about.
+
+        What was mended in it is moved apart from the rest, and fades: mended anew at every step, it
+        would add up to stripes. Only what appears in the midst of it stays as it was drawn.
 
         Args:
             past: ``(n, 2, v, H, W)`` pictures of the frame before and of the one before that:
@@ -125,9 +146,8 @@ class Painter(nn.Module):
             plan: ``(n, plan, h, w)``.
             whole: ``(n, whole)``.
             going: ``(n, 2, y, x)``, how things go on by themselves, in pixels.
-            near: ``(n, v + MARKS, y, x)``, the last picture with what lies around it, `NEAR` to
-                each side, as in `mirrored`; only marks and margins are looked at. Without it, what
-                `mirrored` makes of the picture.
+            near: What else is known of the frame before; without it, that nothing was mended in it
+                and what `mirrored` makes of it.
 
         Returns:
             The picture moved, and features for `mended`.
@@ -152,13 +172,20 @@ class Painter(nn.Module):
             flow = flow + self.fold * self.keep(x) * matched
         if self.believe and going is not None:
             flow = flow + self.believe(x).sigmoid() * (going - flow)
-        flow = self._happening(x, whole) * flow
-        last, reach = past[:, 0].float(), round(NEAR * past.shape[-1])
-        around = beside(last) if near is None else near.to(last.dtype, copy=True)
-        around[:, : last.shape[1], reach:-reach, reach:-reach] = last
-        picture, marks = advect(around, flow, reach).split([last.shape[1], MARKS], dim=1)
-        seen, known = marks.detach().clamp(0, 1).split(1, dim=1)
-        return Moved(picture, flow, 1 - seen, known), x
+        happening, last = self._happening(x, whole), past[:, 0].float()
+        flow, reach = happening * flow, round(NEAR * past.shape[-1])
+        around, fine = near or beside(last)
+        around, fine = around.to(last.dtype), fine.to(last.dtype)
+        wide, inside = finer(around[:, :-MARKS]), slice(FINER * reach, -FINER * reach)
+        wide[..., inside, inside] = fine
+        fine = advect(wide, FINER * flow, FINER * reach)
+        margins = (reach,) * 4
+        mended = advect(F.pad(last - coarser(wide[..., inside, inside]), margins), flow, reach)
+        kept = 1 - (1 - KEPT) * F.interpolate(happening, last.shape[-2:])
+        marks = advect(around[:, -MARKS:], flow.detach(), reach).clamp(0, 1)
+        seen, known = marks.split(1, dim=1)
+        appears = F.interpolate(self._appearing(x), last.shape[-2:])
+        return Moved(coarser(fine) + kept * mended, flow, 1 - seen, known, fine, appears), x
 
     def mended(self, moved: Moved, guess: Tensor, features: Tensor, whole: Tensor) -> Tensor:
         """Return what is to be added to a guess of the frame, pictures ``(n, v, H, W)``.
@@ -227,7 +254,7 @@ def smooth(picture: Tensor, reach: int) -> Tensor:
     return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
 
 
-def beside(picture: Tensor) -> Tensor:
-    """Return pictures with what may be near when nothing is known, see `Painter.move`."""
+def beside(picture: Tensor) -> Nearby:
+    """Return what may be near pictures of which nothing else is known, see `Painter.move`."""
     reach = round(NEAR * picture.shape[-1])
-    return mirrored(picture, reach, reach)
+    return Nearby(mirrored(picture, reach, reach), finer(picture))

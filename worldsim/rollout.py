@@ -17,7 +17,7 @@ from worldsim.drift import Drawn, Drift
 from worldsim.glance import Told
 from worldsim.heard import Heard
 from worldsim.model import WorldTransformer
-from worldsim.painter import Moved
+from worldsim.painter import Moved, Nearby
 from worldsim.sampler import denoise
 from worldsim.sequence import FIRST_WORD
 from worldsim.surroundings import Around, Surroundings
@@ -285,7 +285,7 @@ class Rollout:
         said = self.heard.now(lanes, self.time[lanes])
         draws = latents is not None and not frame_first
         gone = self.drift.gone(lanes, said, self.past, self.time) if self.drift and draws else None
-        near = self.around.near(lanes)[:, None] if self.around and draws else None
+        near = self.around.near(lanes) if self.around and draws else None
         logits, velocity, moved = self.network(
             ids, text_time, text.places,
             frames, past,
@@ -294,6 +294,6 @@ class Rollout:
             num_history=frames.shape[1] if frame_first else 0,
             told=told,
             gone=gone,
-            near=near,
+            near=near and Nearby(*(x[:, None] for x in near)),
         )  # fmt: skip
         return logits, velocity.flatten(0, 1).float(), moved

@@ -1,4 +1,4 @@
-"""What a dream remembers beyond the edges of its picture.
+"""What a dream remembers of its picture and beyond its edges.
 
 What leaves the picture goes on moving as the nearest spot of its edge does, and is still there when
 that turns back. What was never in sight looks, until something is drawn there, like the first
@@ -14,26 +14,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldsim.advection import mirrored
+from worldsim.advection import FINER, finer, mirrored
 from worldsim.canvas import Canvas
-from worldsim.painter import NEAR, Moved
+from worldsim.painter import NEAR, Moved, Nearby, smooth
 
 HALVES = 4  # numbers of 16 bits that move together
 WIDE, HIGH = 2.0, 0.5  # what is remembered to each side, above and below, in sides of a picture
 
 
 class Around(NamedTuple):
-    """What lies around frames, as `Surroundings` keeps it: `view` and `left` of some lanes."""
+    """What lies around frames, as `Surroundings` keeps it of some lanes.
+
+    Attributes:
+        view, left: See there.
+        fine: The same, without what appears in the midst of it.
+        appears: ``(n, 1, H, W)``, how much of a spot does.
+    """
 
     view: Tensor
     left: Tensor
+    fine: Tensor
+    appears: Tensor
 
 
 class Surroundings:
     """Lanes side by side, as in `rollout.Rollout`.
 
     What is beyond the edges is moved by whole pixels, and what is left over is kept for the next
-    step: nothing is lost however often it moves, and at rest nothing moves at all.
+    step: nothing is lost however often it moves, and at rest nothing moves at all. What is in sight
+    is kept as it was moved, without what was mended, `finer` than the picture.
 
     Args:
         canvas: Draws latents as pictures.
@@ -50,20 +59,22 @@ class Surroundings:
         self.view = torch.zeros(lanes, *size, words, dtype=torch.int64, device=device)
         # By how many pixels down and right a spot has not moved yet.
         self.left = torch.zeros(lanes, 2, *size, dtype=torch.float16, device=device)
-        # Both a step ago; after `take_back`, a step ahead.
-        self.before = torch.zeros_like(self.view), torch.zeros_like(self.left)
+        self.fine = torch.zeros(lanes, self.values, *[FINER * self.side] * 2, device=device)
+        # All three a step ago; after `take_back`, a step ahead.
+        self.before = tuple(torch.zeros_like(x) for x in (self.view, self.left, self.fine))
         self.ahead = torch.zeros(lanes, dtype=torch.bool, device=device)
         self._every = torch.arange(lanes, device=device)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
-        return self.view, self.left, *self.before, self.ahead
+        return self.view, self.left, self.fine, *self.before, self.ahead
 
-    def near(self, lanes: Tensor) -> Tensor:
+    def near(self, lanes: Tensor) -> Nearby:
         """Return what a step can bring into sight, see `Painter.move`."""
         reach = round(NEAR * self.side)
         up, left = (margin - reach for margin in self.margins)
-        return self._opened(_middle(self.view, up, left)[self._of(lanes)])
+        of = self._of(lanes)
+        return Nearby(self._opened(_middle(self.view, up, left)[of]), self.fine[of])
 
     def moved(self, lanes: Tensor, moved: Moved) -> Around:
         """Return what `take` wants of a step, leaving everything as it is."""
@@ -79,7 +90,10 @@ class Surroundings:
         spots = spots.gather(1, places.expand(-1, -1, spots.shape[2])).view_as(view)
         marks = _middle(spots, *self.margins).view(torch.float16)[..., -1]
         marks.copy_(1 + moved.known.flatten(0, 2))
-        return Around(spots, shift - whole)
+        picture, fine, appears = (
+            x.flatten(0, 1) for x in (moved.picture, moved.fine, moved.appears)
+        )
+        return Around(spots, shift - whole, fine - finer(appears * picture), appears)
 
     def take(self, lanes: Tensor, pictures: Tensor, around: Around | None) -> None:
         """Take newest frames in.
@@ -92,23 +106,27 @@ class Surroundings:
         """
         seen, (up, left) = around is None, self.margins
         pictures = pictures.clamp(-65504, 65504)  # what goes astray stays a number in halves
-        view, rest = around or self._anew(lanes, pictures)
+        view, rest, fine, appears = around or self._anew(lanes, pictures)
         sight = _middle(view, up, left).view(torch.float16)
         sight[..., : self.values] = pictures.movedim(1, -1)
         if seen:
             sight[..., -1] = 2
         rest[:, :, up : up + self.side, left : left + self.side] = 0
+        fine = fine + finer(appears * pictures)
         of = self._of(lanes)
-        for old, now, new in zip(self.before, (self.view, self.left), (view, rest), strict=True):
+        for old, now, new in zip(self.before, self._now(), (view, rest, fine), strict=True):
             old[of] = now[of]
             now[of] = new
         self.ahead[lanes] = False
 
     def take_back(self, lanes: Tensor) -> None:
         """Undo the last `take` of some lanes."""
-        for old, now in zip(self.before, (self.view, self.left), strict=True):
+        for old, now in zip(self.before, self._now(), strict=True):
             old[lanes], now[lanes] = now[lanes], old[lanes]
         self.ahead[lanes] = True
+
+    def _now(self) -> tuple[Tensor, ...]:
+        return self.view, self.left, self.fine
 
     def _of(self, lanes: Tensor) -> Tensor | slice:
         """Name lanes; all of them at once are not copied to be looked at."""
@@ -123,7 +141,7 @@ class Surroundings:
         opened = view.new_zeros(*view[begins].shape[:3], HALVES * view.shape[3]).half()
         opened[..., : self.values] = colours.movedim(1, -1)
         view[begins] = opened.view(torch.int64)
-        return Around(view, left)
+        return Around(view, left, self.fine.new_zeros(()), self.fine.new_ones(1, 1, 1, 1))
 
     def _opened(self, view: Tensor) -> Tensor:
         """Return colours and `MARKS`, (n, y, x, words) -> halves (n, v + MARKS, y, x)."""
@@ -136,8 +154,9 @@ class Surroundings:
         """Let all places move as the nearest in sight, (n, 2, y, x) -> (n, 2, H, W), down first."""
         up, left = self.margins
         flow = F.interpolate(flow.float(), (self.side,) * 2, mode="bilinear", align_corners=False)
-        flow = flow.nan_to_num().clamp(-self.side, self.side).flip(1).half()
-        return F.pad(flow, (left, left, up, up), mode="replicate")
+        flow = flow.nan_to_num().clamp(-self.side, self.side).flip(1)
+        flow = smooth(flow, max(1, self.side // 8))  # neighbours go together, no row by itself
+        return F.pad(flow.half(), (left, left, up, up), mode="replicate")
 
 
 def _middle(field: Tensor, up: int, left: int) -> Tensor:

@@ -177,7 +177,7 @@ def test_a_network_in_16_bits_computes_about_the_same():
     assert logits.dtype == torch.bfloat16
     assert velocity.dtype == moved.picture.dtype == torch.float32, "pictures add up"
     for mine, theirs in zip(flat(exact), flat(less), strict=True):
-        assert (mine - theirs.float()).abs().mean() < 0.1 * mine.abs().mean()
+        assert (mine - theirs.float()).abs().mean() <= 0.1 * mine.abs().mean()
 
 
 def test_a_saved_network_computes_the_same(tmp_path):

@@ -1,9 +1,9 @@
 import torch
 
 from tests.worldsim.pictures import pictures
-from worldsim.advection import mirrored
+from worldsim.advection import coarser, finer, mirrored
 from worldsim.canvas import Canvas
-from worldsim.painter import Moved, Painter, smooth
+from worldsim.painter import KEPT, Moved, Nearby, Painter, smooth
 
 NONE_NEW = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE = torch.zeros(2, 1, 32, 32)
@@ -26,7 +26,8 @@ def past():
 
 def as_moved(picture, new=NONE_NEW):
     """Say of a picture that it was moved, and where that is new."""
-    return Moved(picture, torch.zeros(2, 2, 16, 16), new, 1 - new)
+    none = torch.zeros_like(new)
+    return Moved(picture, torch.zeros(2, 2, 16, 16), new, 1 - new, finer(picture), none)
 
 
 def test_an_untrained_painter_leaves_the_picture_as_it_was():
@@ -196,9 +197,8 @@ def test_what_comes_into_sight_is_what_lay_beside_the_picture():
     near = mirrored(pictures(), 8, 8)
     near[:, :3, 8:40, 40:] = 0.25
     near[:, 3:, 8:40, 40:] = 1
-    near[:, :3, 8:40, 8:40] = torch.nan  # the picture itself is known better
     plan = torch.zeros(2, 5, 4, 4)
-    moved = painter.move(past(), plan, whole, near=near)[0]
+    moved = painter.move(past(), plan, whole, near=Nearby(near, finer(pictures())))[0]
     torch.testing.assert_close(moved.picture[..., :26], pictures()[..., 5:31], rtol=0, atol=1e-3)
     torch.testing.assert_close(moved.picture[..., 28:], torch.full((2, 3, 32, 4), 0.25))
     assert moved.new.max() < 1e-5 and moved.known.min() > 1 - 1e-5
@@ -207,6 +207,29 @@ def test_what_comes_into_sight_is_what_lay_beside_the_picture():
     torch.testing.assert_close(blind.picture[..., -5:], ends, rtol=0, atol=1e-3)
     assert blind.new[..., -4:].min() > 0.99 and blind.known[..., -4:].max() < 0.01
     assert blind.new[..., :26].max() < 1e-5 and blind.known[..., :26].min() > 1 - 1e-5
+
+
+def test_what_was_mended_fades_unless_the_picture_is_at_rest():
+    """Half of the picture was mended; the other half was moved, as it is, and moves on."""
+    painter, whole, plan = (
+        pushed(make_painter(), 4.0, 0.0),
+        torch.zeros(2, 7),
+        torch.zeros(2, 5, 4, 4),
+    )
+    mended = torch.zeros(2, 3, 32, 32)
+    mended[..., 16:] = 0.2
+    near = Nearby(mirrored(pictures(), 8, 8), finer(pictures() - mended))
+    moved = painter.move(past(), plan, whole, near=near)[0]
+    gone = pictures() - (1 - KEPT) * mended
+    torch.testing.assert_close(moved.picture[..., 14:26], gone[..., 18:30], rtol=0, atol=2e-2)
+    torch.testing.assert_close(moved.picture[..., :10], gone[..., 4:14], rtol=0, atol=2e-2)
+    bare = coarser(moved.fine)
+    torch.testing.assert_close(
+        bare[..., 14:26], (pictures() - mended)[..., 18:30], rtol=0, atol=2e-2
+    )
+    painter._happening = lambda features, whole: torch.zeros_like(features[:, :1])
+    still = painter.move(past(), plan, whole, near=near)[0]
+    torch.testing.assert_close(still.picture, pictures(), rtol=0, atol=1e-4)
 
 
 def test_one_that_may_invent_begins_as_one_that_may_not_and_learns_where_to():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.worldsim.pictures import pictures
-from worldsim.advection import advect, mirrored
+from worldsim.advection import advect, coarser, finer, mirrored
 from worldsim.canvas import Canvas
 from worldsim.painter import Moved
 from worldsim.surroundings import Surroundings
@@ -19,13 +19,18 @@ def begun():
     return around
 
 
+def as_moved(picture, flow, known=1.0, appears=0.0):
+    """Say of a picture that it was moved, that nothing is new in it and nothing was mended."""
+    none = torch.zeros(len(picture), 1, SIDE, SIDE)
+    parts = picture, flow, none, none + known, finer(picture), none + appears
+    return Moved(*(x if x.dim() == 5 else x[:, None] for x in parts))
+
+
 def go(around, right, down=0.0, picture=None, lanes=EVERY, known=1.0):
     """Draw a picture that everything moved to, as `flow` says it: from where."""
-    flow = torch.tensor([right, down]).float().view(1, 1, 2, 1, 1).expand(len(lanes), 1, 2, 16, 16)
-    marks = torch.zeros(len(lanes), 1, 1, SIDE, SIDE)
+    flow = torch.tensor([right, down]).float().view(1, 2, 1, 1).expand(len(lanes), 2, 16, 16)
     picture = torch.zeros(len(lanes), 3, SIDE, SIDE) if picture is None else picture
-    moved = Moved(picture[:, None], flow, marks, marks + known)
-    around.take(lanes, picture, around.moved(lanes, moved))
+    around.take(lanes, picture, around.moved(lanes, as_moved(picture, flow, known)))
 
 
 def opened(around):
@@ -42,7 +47,21 @@ def test_it_begins_as_a_mirror_that_nobody_has_seen():
     assert torch.equal(opened(around), mirrored(pictures(), UP, LEFT).half())
     assert not around.left.any()
     near = around.near(torch.tensor([1]))
-    assert torch.equal(near, mirrored(pictures(), 8, 8).half()[1:]), "a quarter of it each way"
+    assert torch.equal(near.around, mirrored(pictures(), 8, 8).half()[1:]), "a quarter each way"
+    torch.testing.assert_close(coarser(near.fine), pictures()[1:], rtol=0, atol=1e-5)
+
+
+def test_what_is_mended_is_no_part_of_what_moves_but_what_appears_is():
+    around, flow = begun(), torch.zeros(2, 2, 16, 16)
+    moved, drawn = pictures(seed=1), pictures(seed=2)
+    appears = torch.zeros(2, 1, SIDE, SIDE)
+    appears[..., :8] = 1
+    around.take(EVERY, drawn, around.moved(EVERY, as_moved(moved, flow, appears=appears)))
+    kept, (seen, fine) = coarser(around.fine), around.near(EVERY)
+    torch.testing.assert_close(kept[..., 8:], moved[..., 8:], rtol=0, atol=1e-5)
+    torch.testing.assert_close(kept[..., :8], drawn[..., :8], rtol=0, atol=1e-5)
+    assert torch.equal(fine, around.fine)
+    assert torch.equal(seen[:, :3, 8:-8, 8:-8], drawn.half()), "what leaves is what was shown"
 
 
 @pytest.mark.parametrize("speed", [8.0, 2.5, 0.3])
@@ -92,8 +111,7 @@ def test_rows_move_as_their_edge_does_and_corners_as_theirs():
     flow = torch.zeros(2, 1, 2, 16, 16)
     flow[..., 0, :8, :] = 4.0
     flow[..., 1, :, :8] = 2.0
-    marks = torch.ones(2, 1, 1, SIDE, SIDE)
-    made = around.moved(EVERY, Moved(pictures()[:, None], flow, marks, marks))
+    made = around.moved(EVERY, as_moved(pictures(), flow))
     made, wide = around._opened(made.view), opened(around)
     assert torch.equal(made[:, :3, :8, 85:90], wide[:, :3, :8, 89:94]), "above: to the left"
     assert torch.equal(made[:, :3, 40:46, :60], wide[:, :3, 42:48, :60]), "lower left: upwards"
@@ -118,7 +136,7 @@ def test_a_step_can_be_taken_back_and_a_real_frame_keeps_what_left_on_the_way():
     go(around, 6.0, picture=pictures(seed=1))
     ahead = around.view.clone()
     around.take_back(EVERY)
-    assert torch.equal(around.view, other.view)
+    assert torch.equal(around.view, other.view) and torch.equal(around.fine, other.fine)
     around.take(EVERY, pictures(seed=2), None)
     assert torch.equal(around.view[:, :, :LEFT], ahead[:, :, :LEFT])
     assert torch.equal(opened(around)[:, :3, *MIDDLE], pictures(seed=2).half())

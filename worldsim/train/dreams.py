@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from worldsim.batch import Batch
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
-from worldsim.painter import beside
+from worldsim.painter import Nearby, beside
 from worldsim.rollout import Drawn, Rollout
 from worldsim.sampler import noise_levels
 from worldsim.text import TextTokenizer
@@ -27,6 +27,7 @@ from worldsim.train.batches import Batches
 from worldsim.train.lanes import CONTEXT, Lane
 
 T = TypeVar("T")
+DREAMED = "frames", "drifts", "around", "fine"
 
 
 class Dreams:
@@ -53,7 +54,9 @@ class Dreams:
         self.generation = -1
         self.frames: Tensor | None = None  # (lanes, depth, c, h, w), halves to save room
         self.drifts: Tensor | None = None  # (lanes, depth, 3, y, x), how they moved
-        self.around: Tensor | None = None  # (lanes, depth, v, y, x), what lies around them
+        # What else is known of them, see `painter.Nearby`, (lanes, depth, …) each.
+        self.around: Tensor | None = None
+        self.fine: Tensor | None = None
 
     def stale(self, batch: Batch, step: int) -> bool:
         """Whether a batch is to show dreams that are not dreamed yet."""
@@ -69,47 +72,53 @@ class Dreams:
         went = batch.went
         if went is not None and self.drifts is not None:
             went = torch.where(inside, self.drifts[at].to(went), went)
-        near = batch.near
-        if self.around is not None:
-            near = beside(self.network.canvas.draw(seen.flatten(0, 1)))
-            near = torch.where(inside, self.around[at].to(near), near.unflatten(0, seen.shape[:2]))
-        return batch._replace(seen=seen, went=went, near=near)
+        if self.around is None or self.fine is None:
+            return batch._replace(seen=seen, went=went)
+        around, fine = (
+            torch.where(inside, mine[at].to(plain), plain.unflatten(0, seen.shape[:2]))
+            for mine, plain in zip(
+                (self.around, self.fine),
+                beside(self.network.canvas.draw(seen.flatten(0, 1))),
+                strict=True,
+            )
+        )
+        return batch._replace(seen=seen, went=went, around=around, fine=fine)
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs to go on in the same dreams."""
-        names = "generation", "frames", "drifts", "around"
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("generation", *DREAMED)}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a `state`."""
         self.generation, device = state["generation"], self.network.device
-        self.frames, self.drifts, self.around = (
-            x if x is None else x.to(device)
-            for x in (state["frames"], state["drifts"], state["around"])
-        )
+        for name in DREAMED:
+            setattr(self, name, None if state[name] is None else state[name].to(device))
 
     @torch.no_grad()
     def renew(self, step: int) -> None:
         """Follow actions from a few real frames on; past an episode's end, none."""
         batches, generation = self.batches, self.batches.generation(step)
         luck, dreamed = torch.Generator().manual_seed(generation), list[Tensor]()
-        moved, around = list[Tensor](), list[Tensor]()
+        moved, around, fine = list[Tensor](), list[Tensor](), list[Tensor]()
         for lanes in filter(None, (batches.lanes(step), batches.rests(step))):
             memory = make_memory(self.network, self.tokenizer, self.rollout, batches, len(lanes))
-            steps, near, every = list[Drawn](), list[Tensor](), torch.arange(len(lanes))
+            steps, near, every = list[Drawn](), list[Nearby](), torch.arange(len(lanes))
             for drawn in follow(memory, batches, lanes, luck):
                 steps.append(drawn)
                 if memory.around:
-                    near.append(memory.around.near(every.to(memory.device)))
+                    now = memory.around.near(every.to(memory.device))
+                    near.append(Nearby(*(x.half() for x in now)))
             dreamed += torch.stack([drawn.latents.half() for drawn in steps[CONTEXT:]], dim=1)
             if self.network.momentum:
                 drifts = [drawn.drift for drawn in steps if drawn.drift is not None]
                 moved += torch.stack(drifts, dim=1).half()
             if near:
-                around += torch.stack(near[CONTEXT:], dim=1)
+                around += torch.stack([x.around for x in near[CONTEXT:]], dim=1)
+                fine += torch.stack([x.fine for x in near[CONTEXT:]], dim=1)
         self.frames = pad_sequence(dreamed, batch_first=True)  # of no use past a lane's last frame
         self.drifts = pad_sequence(moved, batch_first=True) if moved else None
         self.around = pad_sequence(around, batch_first=True) if around else None
+        self.fine = pad_sequence(fine, batch_first=True) if fine else None
         self.generation = generation
 
 
