@@ -179,11 +179,11 @@ class Painter(nn.Module):
         wide, inside = finer(around[:, :-MARKS]), slice(FINER * reach, -FINER * reach)
         wide[..., inside, inside] = fine
         fine = advect(wide, FINER * flow, FINER * reach)
-        margins = (reach,) * 4
-        mended = advect(F.pad(last - coarser(wide[..., inside, inside]), margins), flow, reach)
+        mended = F.pad(last - coarser(wide[..., inside, inside]), (reach,) * 4)
+        rest = advect(torch.cat([mended, around[:, -MARKS:]], dim=1), flow, reach)
+        mended, marks = rest.split([last.shape[1], MARKS], dim=1)
+        seen, known = marks.detach().clamp(0, 1).split(1, dim=1)
         kept = 1 - (1 - KEPT) * F.interpolate(happening, last.shape[-2:])
-        marks = advect(around[:, -MARKS:], flow.detach(), reach).clamp(0, 1)
-        seen, known = marks.split(1, dim=1)
         appears = F.interpolate(self._appearing(x), last.shape[-2:])
         return Moved(coarser(fine) + kept * mended, flow, 1 - seen, known, fine, appears), x
 

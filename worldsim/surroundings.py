@@ -93,7 +93,7 @@ class Surroundings:
         picture, fine, appears = (
             x.flatten(0, 1) for x in (moved.picture, moved.fine, moved.appears)
         )
-        return Around(spots, shift - whole, fine - finer(appears * picture), appears)
+        return Around(spots, shift - whole, _with(fine, -appears, picture), appears)
 
     def take(self, lanes: Tensor, pictures: Tensor, around: Around | None) -> None:
         """Take newest frames in.
@@ -112,7 +112,7 @@ class Surroundings:
         if seen:
             sight[..., -1] = 2
         rest[:, :, up : up + self.side, left : left + self.side] = 0
-        fine = fine + finer(appears * pictures)
+        fine = _with(fine, appears, pictures)
         of = self._of(lanes)
         for old, now, new in zip(self.before, self._now(), (view, rest, fine), strict=True):
             old[of] = now[of]
@@ -157,6 +157,11 @@ class Surroundings:
         flow = flow.nan_to_num().clamp(-self.side, self.side).flip(1)
         flow = smooth(flow, max(1, self.side // 8))  # neighbours go together, no row by itself
         return F.pad(flow.half(), (left, left, up, up), mode="replicate")
+
+
+def _with(fine: Tensor, appears: Tensor, picture: Tensor) -> Tensor:
+    """Add as much of a picture as appears in it; mostly nothing does."""
+    return fine + finer(appears * picture) if appears.any() else fine
 
 
 def _middle(field: Tensor, up: int, left: int) -> Tensor:
