@@ -173,15 +173,8 @@ class Painter(nn.Module):
         if self.believe and going is not None:
             flow = flow + self.believe(x).sigmoid() * (going - flow)
         happening, last = self._happening(x, whole), past[:, 0].float()
-        flow, reach = happening * flow, round(NEAR * past.shape[-1])
-        around, fine = near or beside(last)
-        around, fine = around.to(last.dtype), fine.to(last.dtype)
-        wide, inside = finer(around[:, :-MARKS]), slice(FINER * reach, -FINER * reach)
-        wide[..., inside, inside] = fine
-        fine = advect(wide, FINER * flow, FINER * reach)
-        mended = F.pad(last - coarser(wide[..., inside, inside]), (reach,) * 4)
-        rest = advect(torch.cat([mended, around[:, -MARKS:]], dim=1), flow, reach)
-        mended, marks = rest.split([last.shape[1], MARKS], dim=1)
+        flow = happening * flow
+        fine, mended, marks = _pushed(last, near or beside(last), flow)
         seen, known = marks.detach().clamp(0, 1).split(1, dim=1)
         kept = 1 - (1 - KEPT) * F.interpolate(happening, last.shape[-2:])
         appears = F.interpolate(self._appearing(x), last.shape[-2:])
@@ -231,6 +224,17 @@ class Painter(nn.Module):
         repeats, a single spot cannot tell a large motion from none.
         """
         return swept(self.sweep(whole), self.fields)
+
+
+def _pushed(last: Tensor, near: Nearby, flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Push a picture, what was mended in it, and its marks; only the picture is `finer`."""
+    around, fine = near.around.to(last.dtype), near.fine.to(last.dtype)
+    reach = round(NEAR * last.shape[-1])
+    wide, inside = finer(around[:, :-MARKS]), slice(FINER * reach, -FINER * reach)
+    wide[..., inside, inside] = fine
+    mended = F.pad(last - coarser(fine), (reach,) * 4)
+    rest = advect(torch.cat([mended, around[:, -MARKS:]], dim=1), flow, reach)
+    return advect(wide, FINER * flow, FINER * reach), *rest.split([last.shape[1], MARKS], dim=1)
 
 
 def polynomials(side: int, degree: int = DEGREE) -> Tensor:

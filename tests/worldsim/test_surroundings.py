@@ -119,6 +119,15 @@ def test_rows_move_as_their_edge_does_and_corners_as_theirs():
     assert torch.equal(made[:, :3, 44:, 100:], wide[:, :3, 44:, 100:]), "lower right: neither"
 
 
+def test_no_row_parts_from_its_neighbours():
+    """However little they agree about where they came from, a column stays nearly one."""
+    around, flow = begun(), torch.zeros(2, 2, 16, 16)
+    flow[:, 0] = 12.0 * torch.rand(2, 16, 16, generator=torch.Generator().manual_seed(0))
+    shift = around._spread(flow)[:, 1, UP : UP + SIDE, :LEFT].float()
+    assert shift.min() > 4 and shift.max() < 8
+    assert shift.diff(dim=1).abs().max() < 1
+
+
 def test_what_is_drawn_was_in_sight_but_is_real_only_where_that_was_so():
     around = begun()
     go(around, 8.0, known=0.25)

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
+from worldsim.advection import coarser
+from worldsim.painter import beside
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
 from worldsim.train.batch_config import BatchConfig
@@ -82,6 +84,22 @@ def test_history_shows_the_dream_and_the_aim_stays_real(checkpoint, batches):
     for row, slot in torch.nonzero(inside).tolist():
         lane, depth = int(batch.lane[row, slot]), int(batch.depth[row, slot])
         assert torch.equal(shown.seen[row, slot], dreams.frames[lane, depth - 1].float())
+
+
+def test_history_brings_what_else_a_dream_knows_of_its_pictures(checkpoint, batches):
+    dreams, batch = make_dreams(checkpoint, batches), batches(1)
+    dreams.renew(1)
+    shown, inside = dreams.into(batch), batch.depth > 0
+    real = beside(checkpoint.network.canvas.draw(shown.seen[~inside]))
+    at = batch.lane[inside], batch.depth[inside] - 1
+    for mine, plain, dreamed in (
+        (shown.around, real.around, dreams.around),
+        (shown.fine, real.fine, dreams.fine),
+    ):
+        assert torch.equal(mine[~inside], plain)
+        assert torch.equal(mine[inside], dreamed[at].float())
+    mended = checkpoint.network.canvas.draw(shown.seen[inside]) - coarser(shown.fine[inside])
+    assert mended.abs().mean() > 1e-3, "what was mended is no part of it"
 
 
 def test_dreams_last_for_some_steps_and_are_then_stale(checkpoint, batches):
