@@ -27,6 +27,7 @@ MOOD = 64  # width of what is said to every layer about the frame as a whole
 REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
 NEAR = 0.25  # sides of a picture, how far beyond its edges a step can look
+EDGE = 0.06  # sides of a picture, how far from its edges all is mended that should be
 KEPT = 0.6  # of what was mended, that is still there a step later
 
 
@@ -80,6 +81,7 @@ class Painter(nn.Module):
     """
 
     fields: Tensor
+    inside: Tensor
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class Painter(nn.Module):
         ) if may_rest else None  # fmt: skip
         self.appear = nn.Conv2d(fine, 1, 3, padding=1) if may_appear else None
         self.register_buffer("fields", polynomials(side), persistent=False)
+        self.register_buffer("inside", inside(canvas.side, EDGE * canvas.side), persistent=False)
         self.sweep = nn.Linear(whole, 2 * len(self.fields))
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
         marks = MARKS * self.fold**2
@@ -186,7 +189,8 @@ class Painter(nn.Module):
         It is detail alone, nothing on average over an eighth of the picture each way: colours come
         by motion, a rollout would add up the smallest leaning to a colour without end. What is
         new has its colours from nowhere else; neither has what appears in the midst of a picture,
-        such as a ball of fire that was a dot a step ago.
+        such as a ball of fire that was a dot a step ago. Towards the edges less and less is mended:
+        what lies beyond is not seen, and what is guessed there would gather.
         """
         both = F.pixel_unshuffle(torch.cat([moved.picture, guess], dim=1), self.fold)
         x, new = self.look_again(torch.cat([features, both.to(features.dtype)], dim=1)), moved.new
@@ -198,7 +202,7 @@ class Painter(nn.Module):
         coarse = smooth(drawn, max(1, size[-1] // 8))
         old = (1 - new) * (1 - F.interpolate(self._appearing(features), size))
         happening = F.interpolate(self._happening(features, whole), size)
-        return (drawn - coarse * old) * (happening * (1 - new) + new)
+        return (drawn - coarse * old) * (happening * self.inside * (1 - new) + new)
 
     def _appearing(self, features: Tensor) -> Tensor:
         """Return how much of each spot is new in the midst of it, ``(n, 1, y, x)``; untrained 0."""
@@ -242,6 +246,13 @@ def polynomials(side: int, degree: int = DEGREE) -> Tensor:
     middle = (torch.arange(side) + 0.5) * 2 / side - 1
     powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
     return torch.stack([middle[:, None] ** i * middle**j for i, j in powers])
+
+
+def inside(side: int, reach: float) -> Tensor:
+    """Return 1 for places of a picture, less for those less than `reach` from an edge."""
+    place = torch.arange(side) + 0.5
+    far = (torch.minimum(place, side - place) / reach).clamp(max=1)
+    return torch.minimum(far[:, None], far)
 
 
 def swept(weights: Tensor, fields: Tensor) -> Tensor:
