@@ -3,7 +3,7 @@ import torch
 from tests.worldsim.pictures import pictures
 from worldsim.advection import coarser, finer, mirrored
 from worldsim.canvas import Canvas
-from worldsim.painter import KEPT, Moved, Nearby, Painter, smooth
+from worldsim.painter import KEPT, Moved, Nearby, Painter, inside, smooth
 
 NONE_NEW = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE = torch.zeros(2, 1, 32, 32)
@@ -128,6 +128,19 @@ def test_mending_adds_detail_and_no_colour():
         painter.draw.bias.copy_(torch.randn(3, 1).expand(3, 4).flatten())  # one value a colour
     colour = painter.mended(moved._replace(new=NONE_NEW), given, features, whole)
     torch.testing.assert_close(colour, torch.zeros_like(colour), rtol=0, atol=1e-5)
+
+
+def test_towards_the_edges_less_is_mended_but_for_what_is_new():
+    painter, given, whole = at_random(make_painter()), pictures(), torch.randn(2, 7)
+    moved, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    moved, kept = moved._replace(new=NEW_ABOVE), painter.inside.clone()
+    less = painter.mended(moved, given, features, whole)
+    painter.inside.fill_(1)
+    full = painter.mended(moved, given, features, whole)
+    torch.testing.assert_close(less[:, :, :16], full[:, :, :16])
+    torch.testing.assert_close(less[:, :, 16:], (kept * full)[:, :, 16:])
+    assert (inside(32, 2.0)[16, :3] == torch.tensor([0.25, 0.75, 1.0])).all()
+    assert (kept[8:24, 8:24] == 1).all() and kept[:, 0].max() == kept[-1].max() < 0.5
 
 
 def test_what_is_even_is_smooth_already():
