@@ -234,8 +234,8 @@ def _pushed(last: Tensor, near: Nearby, flow: Tensor) -> tuple[Tensor, Tensor, T
     """Push a picture, what was mended in it, and its marks; only the picture is `finer`."""
     around, fine = near.around.to(last.dtype), near.fine.to(last.dtype)
     reach = round(NEAR * last.shape[-1])
-    wide, inside = finer(around[:, :-MARKS]), slice(FINER * reach, -FINER * reach)
-    wide[..., inside, inside] = fine
+    wide, middle = finer(around[:, :-MARKS]), slice(FINER * reach, -FINER * reach)
+    wide[..., middle, middle] = fine
     mended = F.pad(last - coarser(fine), (reach,) * 4)
     rest = advect(torch.cat([mended, around[:, -MARKS:]], dim=1), flow, reach)
     return advect(wide, FINER * flow, FINER * reach), *rest.split([last.shape[1], MARKS], dim=1)
