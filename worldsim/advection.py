@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FINER = 2  # times, each way, as many spots of what is moved over and over as a picture has
-MARKS = 2  # beside colours: whether a spot was ever in sight, and whether it was ever really so
+MARKS = 3  # beside colours: whether a spot was ever in sight, was ever really so, how worn it is
+WORN = 6.0  # of what nothing is known at all; else it is known as means over 2^worn pixels
 
 
 def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> Tensor:
@@ -63,15 +64,19 @@ def mirrored(picture: Tensor, up: int, left: int) -> Tensor:
     """Continue pictures ``(n, v, H, W)`` past their edges as in mirrors.
 
     Returns:
-        ``(n, v + MARKS, H + 2 * up, W + 2 * left)``, what is marked being the picture itself.
+        ``(n, v + MARKS, H + 2 * up, W + 2 * left)``, what is marked being the picture itself. How
+        far beyond its edge a spot is, so coarse is all that the mirror knows of it.
     """
     sizes = zip(picture.shape[-2:], (up, left), strict=True)
-    rows, columns = (_there_and_back(n, margin, picture.device) for n, margin in sizes)
-    marks = picture.new_ones(len(picture), MARKS, *picture.shape[-2:])
+    (rows, down), (columns, right) = (_mirror(n, m, picture.device) for n, m in sizes)
     wide = picture[..., rows, :][..., columns]
-    return torch.cat([wide, F.pad(marks, (left, left, up, up))], dim=1)
+    seen = F.pad(torch.ones_like(picture[:, :1]), (left, left, up, up))
+    worn = (1 + torch.maximum(down[:, None], right)).log2().clamp(max=WORN)
+    return torch.cat([wide, seen, seen, worn.to(seen).expand_as(seen)], dim=1)
 
 
-def _there_and_back(size: int, margin: int, device: torch.device) -> Tensor:
-    place = torch.arange(-margin, size + margin, device=device).remainder(2 * size)
-    return torch.minimum(place, 2 * size - 1 - place)
+def _mirror(size: int, margin: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return what is shown at each place, and how far beyond an edge that is."""
+    line = torch.arange(-margin, size + margin, device=device)
+    place = line.remainder(2 * size)
+    return torch.minimum(place, 2 * size - 1 - place), (line - line.clamp(0, size - 1)).abs()

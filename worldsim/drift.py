@@ -6,8 +6,6 @@ somebody dreams on from them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,20 +14,6 @@ from worldsim.hindsight import GRID, Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.momentum import STEPS, Gone, drift_of
 from worldsim.painter import Moved
-from worldsim.surroundings import Around
-
-
-class Drawn(NamedTuple):
-    """Dreamed frames ``(B, c, h, w)``.
-
-    Attributes:
-        drift: How they moved, see `Drift.of`; None: nobody says.
-        around: What lies around them, see `surroundings`; None: nobody knows.
-    """
-
-    latents: Tensor
-    drift: Tensor | None = None
-    around: Around | None = None
 
 
 class Drift:

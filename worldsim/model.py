@@ -19,7 +19,8 @@ from worldsim.block import Block
 from worldsim.canvas import Canvas
 from worldsim.glance import Glance, Told
 from worldsim.hearing import Hearing
-from worldsim.levels import spread, waves
+from worldsim.inventor import Inventor
+from worldsim.levels import spread, surprise, waves
 from worldsim.momentum import Gone, Momentum
 from worldsim.painter import Moved, Nearby, Painter
 from worldsim.stem import Stem
@@ -50,6 +51,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
         may_invent: Whether the painter knows what was never in sight, see `Painter`.
+        invent_width: Channels, a multiple of 96, of what invents pictures, see `Inventor`; or 0.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
         glance_width: Channels, a multiple of 8, of what questions are told, see `Glance`; or 0.
     """
@@ -77,6 +79,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         may_rest: bool = False,
         may_appear: bool = False,
         may_invent: bool = False,
+        invent_width: int = 0,
         hears: bool = False,
         glance_width: int = 0,
     ):
@@ -84,6 +87,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if width % 64 or latent_size % patch or stem_width % 8 or glance_width % 8:
             given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
             raise ValueError(f"{given} do not fit together")
+        if invent_width and (cell == 1 or invent_width % 96):
+            raise ValueError(f"{invent_width=} {cell=}: it wants a linear codec and 96, 192, …")
         if momentum_width and (cell == 1 or not painter_width or momentum_width % 32):
             given = f"{momentum_width=} {painter_width=} {cell=}"
             raise ValueError(f"{given}: it wants a painter, a linear codec and 32, 64, …")
@@ -98,6 +103,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             parts = match_width, momentum_width > 0, may_rest, may_appear, may_invent
             self.painter = Painter(self.canvas, plan_width, width, widths, *parts)
         self.momentum = Momentum(self.canvas, momentum_width, width) if momentum_width else None
+        invents = self.canvas.values, invent_width, width
+        self.inventor = Inventor(*invents) if invent_width else None
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)
@@ -122,16 +129,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def fit_surprise(self, latents: Tensor) -> None:
-        """Measure how far each channel is from its value in the frame before, at best linearly.
-
-        Args:
-            latents: ``(B, T, c, h, w)`` of recorded play.
-        """
-        before, after = latents[:, :-1], latents[:, 1:]
-        variance = latents.square().mean(dim=(0, 1, 3, 4))
-        carry = (before * after).mean(dim=(0, 1, 3, 4)) / variance.clamp(min=1e-9)
-        surprise = variance * (1 - carry.square())
-        self.surprise.copy_(surprise.clamp(min=1e-3)[:, None, None])
+        """Measure `surprise` on recorded play, ``(B, T, c, h, w)``."""
+        self.surprise.copy_(surprise(latents)[:, None, None])
 
     @property
     def num_tokens(self) -> int:

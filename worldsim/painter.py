@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldsim.advection import FINER, MARKS, advect, coarser, finer, mirrored
+from worldsim.advection import FINER, MARKS, WORN, advect, coarser, finer, mirrored
 from worldsim.canvas import Canvas
 from worldsim.matching import Matching
 from worldsim.residual import Residual
@@ -29,6 +29,7 @@ SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothi
 NEAR = 0.25  # sides of a picture, how far beyond its edges a step can look
 EDGE = 0.06  # sides of a picture, how far from its edges all is mended that should be
 KEPT = 0.6  # of what was mended, that is still there a step later
+TOLD = 2  # of the marks, the first, that mending is told of
 
 
 class Nearby(NamedTuple):
@@ -54,6 +55,7 @@ class Moved(NamedTuple):
         known: ``(n, 1, H, W)``, 1 where it was so in a real frame, 0 where that was drawn.
         fine: ``(n, v, FINER * H, FINER * W)``, the picture without what was ever mended in it.
         appears: ``(n, 1, H, W)``, how much of a spot is new in the midst of it.
+        worn: ``(n, 1, H, W)``, how far it was magnified since it was seen or drawn, see `WORN`.
     """
 
     picture: Tensor
@@ -62,6 +64,7 @@ class Moved(NamedTuple):
     known: Tensor
     fine: Tensor
     appears: Tensor
+    worn: Tensor
 
 
 class Painter(nn.Module):
@@ -120,7 +123,7 @@ class Painter(nn.Module):
         self.register_buffer("inside", inside(canvas.side, EDGE * canvas.side), persistent=False)
         self.sweep = nn.Linear(whole, 2 * len(self.fields))
         self.look_again = nn.Conv2d(fine + 2 * values, fine + 8, 3, padding=1)
-        marks = MARKS * self.fold**2
+        marks = TOLD * self.fold**2
         self.marks = nn.Conv2d(marks, fine + 8, 3, padding=1) if may_invent else None
         self.mend = Residual(fine + 8, MOOD)
         self.draw = nn.Conv2d(fine + 8, values, 3, padding=1)
@@ -178,10 +181,12 @@ class Painter(nn.Module):
         happening, last = self._happening(x, whole), past[:, 0].float()
         flow = happening * flow
         fine, mended, marks = _pushed(last, near or beside(last), flow)
-        seen, known = marks.detach().clamp(0, 1).split(1, dim=1)
+        seen, known = marks[:, :TOLD].detach().clamp(0, 1).split(1, dim=1)
+        worn = (marks[:, TOLD:] + growth(flow, self.fold)).detach().clamp(0, WORN)
         kept = 1 - (1 - KEPT) * F.interpolate(happening, last.shape[-2:])
         appears = F.interpolate(self._appearing(x), last.shape[-2:])
-        return Moved(coarser(fine) + kept * mended, flow, 1 - seen, known, fine, appears), x
+        picture = coarser(fine) + kept * mended
+        return Moved(picture, flow, 1 - seen, known, fine, appears, worn), x
 
     def mended(self, moved: Moved, guess: Tensor, features: Tensor, whole: Tensor) -> Tensor:
         """Return what is to be added to a guess of the frame, pictures ``(n, v, H, W)``.
@@ -239,6 +244,21 @@ def _pushed(last: Tensor, near: Nearby, flow: Tensor) -> tuple[Tensor, Tensor, T
     mended = F.pad(last - coarser(fine), (reach,) * 4)
     rest = advect(torch.cat([mended, around[:, -MARKS:]], dim=1), flow, reach)
     return advect(wide, FINER * flow, FINER * reach), *rest.split([last.shape[1], MARKS], dim=1)
+
+
+def growth(flow: Tensor, fold: int) -> Tensor:
+    """Return how often a flow ``(n, 2, y, x)`` doubles things' size, ``(n, 1, H, W)``.
+
+    Along the way in which it stretches them most.
+    """
+    flow = smooth(flow.float(), max(1, flow.shape[-1] // 8))
+    down, right = torch.gradient(flow / fold, dim=(-2, -1))  # by spot
+    (a, c), (b, d) = (x.split(1, dim=1) for x in (right, down))
+    a, d = 1 + a, 1 + d
+    total, area = a**2 + b**2 + c**2 + d**2, a * d - b * c
+    least = (total - (total**2 - 4 * area**2).clamp(min=0).sqrt()) / 2  # singular value, squared
+    doubled = -0.5 * least.clamp(1 / 16, 16).log2()
+    return F.interpolate(doubled, scale_factor=fold, mode="bilinear", align_corners=False)
 
 
 def polynomials(side: int, degree: int = DEGREE) -> Tensor:

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
-from worldsim.drift import Drawn, Drift
 from worldsim.glance import Told
 from worldsim.heard import Heard
 from worldsim.model import WorldTransformer
-from worldsim.painter import Moved, Nearby
+from worldsim.painter import Moved
 from worldsim.sampler import denoise
+from worldsim.scene import Drawn, Scene
 from worldsim.sequence import FIRST_WORD
-from worldsim.surroundings import Around, Surroundings
+from worldsim.surroundings import Around
 from worldsim.text import MAX_SENTENCE_TOKENS, TextTokenizer
 from worldsim.words import Words, padded
 
@@ -61,8 +61,10 @@ class Rollout:
         self.heard = Heard(network, lanes)
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
-        self.drift = Drift(network, lanes) if network.momentum else None
-        self.around = Surroundings(network.canvas, lanes) if network.painter else None
+        self.scene = Scene(network, lanes)
+        # Of noise for a frame: what invents wants some for every pixel, (v * cell², h, w).
+        pixels = len(network.canvas.blank) if network.inventor else latent_shape[0]
+        self.noise_shape = (pixels, *latent_shape[1:])
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -72,13 +74,13 @@ class Rollout:
         self.ring.forget(lanes)
         for state in self._mine():
             state[lanes] = 0
-        if self.around:
-            self.around.take(lanes, self.network.canvas.draw(self.past[lanes, 0]), None)
+        self.scene.forget(lanes, self.past[lanes, 0])
         self.answer[lanes] = self.tokenizer.reward_id(0.0)
 
     def read_prompt(self, lanes: Tensor, ids: list[int]) -> None:
         """Read a sentence before the first frame."""
         self._read(lanes, self._pad([[self.tokenizer.begin, *ids]] * len(lanes), first=0))
+        self.scene.tell(lanes, self.heard.said[lanes])
 
     def read_step(self, lanes: Tensor, words: Sequence[list[int]]) -> None:
         """Read the words that lead to a frame which is already known."""
@@ -137,7 +139,7 @@ class Rollout:
             lanes: ``(B,)``.
             words: Token ids of what is done or said, one list a lane; may be empty. None for a
                 first frame, which nothing leads to.
-            noise: ``(B, c, h, w)``.
+            noise: ``(B, *noise_shape)``.
             levels: See `sampler.noise_levels`.
 
         Returns:
@@ -156,13 +158,15 @@ class Rollout:
                 text = None
             return velocities
 
+        noise = noise.to(self.device)
+        if words is None and self.scene.invention:
+            return Drawn(self.scene.invention.first(lanes, noise, levels))
         home = None if words is None else self.home[lanes]
-        latents = denoise(noise.to(self.device), velocity, levels)
+        latents = denoise(noise[:, : self.past.shape[2]], velocity, levels)
         latents = self.network.canvas.settle(latents, home)
         if moved is None or words is None:
             return Drawn(latents)
-        drift = self.drift.of(moved) if self.drift else None
-        return Drawn(latents, drift, self.around.moved(lanes, moved) if self.around else None)
+        return self.scene.drawn(lanes, latents, moved, noise)
 
     def commit(
         self,
@@ -189,10 +193,8 @@ class Rollout:
         self.ring.keep(lanes, torch.full_like(lanes, self.network.num_tokens + 1))
         first = self.time[lanes] == 0
         self.home[lanes[first]] = self.network.canvas.tint(latents[first])
-        if self.drift:
-            self.drift.take(lanes, self.heard.now(lanes, self.time[lanes]), drift)
-        if self.around:
-            self.around.take(lanes, self.network.canvas.draw(latents), around)
+        heard = self.heard.now(lanes, self.time[lanes])
+        self.scene.take(lanes, latents, heard, drift, around)
         self.order[lanes] += 2
         self.time[lanes] += 1
         self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
@@ -204,10 +206,7 @@ class Rollout:
         self.order[lanes] -= 2
         self.time[lanes] -= 1
         self.past[lanes] = torch.roll(self.past[lanes], -1, dims=1)
-        if self.drift:
-            self.drift.take_back(lanes)
-        if self.around:
-            self.around.take_back(lanes)
+        self.scene.take_back(lanes)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return copies of everything that changes."""
@@ -220,10 +219,8 @@ class Rollout:
             value.copy_(saved)
 
     def _mine(self) -> tuple[Tensor, ...]:
-        return (
-            self.order, self.time, self.answer, self.past, self.home,
-            *(x for part in (self.heard, self.drift, self.around) if part for x in part.state()),
-        )  # fmt: skip
+        mine = self.order, self.time, self.answer, self.past, self.home
+        return (*mine, *self.heard.state(), *self.scene.state())
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
         """Put the world's last answer before what is done next; the mark has place 0."""
@@ -284,8 +281,8 @@ class Rollout:
         frames = past[:, :, 0] if latents is None else latents[:, None]
         said = self.heard.now(lanes, self.time[lanes])
         draws = latents is not None and not frame_first
-        gone = self.drift.gone(lanes, said, self.past, self.time) if self.drift and draws else None
-        near = self.around.near(lanes) if self.around and draws else None
+        ahead = (lanes, said, self.past, self.time)
+        gone, near = self.scene.ahead(*ahead) if draws else (None, None)
         logits, velocity, moved = self.network(
             ids, text_time, text.places,
             frames, past,
@@ -294,6 +291,6 @@ class Rollout:
             num_history=frames.shape[1] if frame_first else 0,
             told=told,
             gone=gone,
-            near=near and Nearby(*(x[:, None] for x in near)),
+            near=near,
         )  # fmt: skip
         return logits, velocity.flatten(0, 1).float(), moved

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldsim.advection import FINER, finer, mirrored
+from worldsim.advection import FINER, MARKS, coarser, finer, mirrored
 from worldsim.canvas import Canvas
 from worldsim.painter import NEAR, Moved, Nearby, smooth
 
@@ -54,8 +54,8 @@ class Surroundings:
         self.margins = round(HIGH * self.side), round(WIDE * self.side)
         size = [self.side + 2 * margin for margin in self.margins]
         # A spot is a few numbers of 64 bits, four halves each, so that it moves at once: colours,
-        # nothing, and a mark: 0 where never in sight, else 1 and how far it was so in real frames.
-        words = self.values // HALVES + 1
+        # nothing, and `MARKS`.
+        words = -(-(self.values + MARKS) // HALVES)
         self.view = torch.zeros(lanes, *size, words, dtype=torch.int64, device=device)
         # By how many pixels down and right a spot has not moved yet.
         self.left = torch.zeros(lanes, 2, *size, dtype=torch.float16, device=device)
@@ -74,7 +74,7 @@ class Surroundings:
         reach = round(NEAR * self.side)
         up, left = (margin - reach for margin in self.margins)
         of = self._of(lanes)
-        return Nearby(self._opened(_middle(self.view, up, left)[of]), self.fine[of])
+        return Nearby(opened(_middle(self.view, up, left)[of], self.values), self.fine[of])
 
     def moved(self, lanes: Tensor, moved: Moved) -> Around:
         """Return what `take` wants of a step, leaving everything as it is."""
@@ -88,12 +88,12 @@ class Surroundings:
         places = (rows * width + columns).flatten(1)[:, :, None]
         spots = view.flatten(1, 2)
         spots = spots.gather(1, places.expand(-1, -1, spots.shape[2])).view_as(view)
-        marks = _middle(spots, *self.margins).view(torch.float16)[..., -1]
-        marks.copy_(1 + moved.known.flatten(0, 2))
-        picture, fine, appears = (
-            x.flatten(0, 1) for x in (moved.picture, moved.fine, moved.appears)
+        marks = _middle(spots, *self.margins).view(torch.float16)[..., -MARKS:]
+        known, worn, fine, appears = (
+            x.flatten(0, 1) for x in (moved.known, moved.worn, moved.fine, moved.appears)
         )
-        return Around(spots, shift - whole, _with(fine, -appears, picture), appears)
+        marks.copy_(torch.cat([torch.ones_like(known), known, worn], dim=1).movedim(1, -1))
+        return Around(spots, shift - whole, with_new(fine, -appears, coarser(fine)), appears)
 
     def take(self, lanes: Tensor, pictures: Tensor, around: Around | None) -> None:
         """Take newest frames in.
@@ -110,9 +110,9 @@ class Surroundings:
         sight = _middle(view, up, left).view(torch.float16)
         sight[..., : self.values] = pictures.movedim(1, -1)
         if seen:
-            sight[..., -1] = 2
+            sight[..., -MARKS:] = torch.tensor([1, 1, 0], dtype=torch.float16)
         rest[:, :, up : up + self.side, left : left + self.side] = 0
-        fine = _with(fine, appears, pictures)
+        fine = with_new(fine, appears, pictures)
         of = self._of(lanes)
         for old, now, new in zip(self.before, self._now(), (view, rest, fine), strict=True):
             old[of] = now[of]
@@ -137,18 +137,8 @@ class Surroundings:
         view, left = self.before[0][lanes], self.before[1][lanes]
         begins = ~self.ahead[lanes]
         left[begins] = 0
-        colours = mirrored(pictures[begins], *self.margins)[:, : self.values]
-        opened = view.new_zeros(*view[begins].shape[:3], HALVES * view.shape[3]).half()
-        opened[..., : self.values] = colours.movedim(1, -1)
-        view[begins] = opened.view(torch.int64)
+        view[begins] = closed(mirrored(pictures[begins], *self.margins))
         return Around(view, left, self.fine.new_zeros(()), self.fine.new_ones(1, 1, 1, 1))
-
-    def _opened(self, view: Tensor) -> Tensor:
-        """Return colours and `MARKS`, (n, y, x, words) -> halves (n, v + MARKS, y, x)."""
-        halves = view.contiguous().view(torch.float16).movedim(-1, 1)
-        mark = halves[:, -1:]
-        marks = mark.clamp(max=1), (mark - 1).clamp(min=0)
-        return torch.cat([halves[:, : self.values], *marks], dim=1)
 
     def _spread(self, flow: Tensor) -> Tensor:
         """Let all places move as the nearest in sight, (n, 2, y, x) -> (n, 2, H, W), down first."""
@@ -159,7 +149,20 @@ class Surroundings:
         return F.pad(flow.half(), (left, left, up, up), mode="replicate")
 
 
-def _with(fine: Tensor, appears: Tensor, picture: Tensor) -> Tensor:
+def opened(view: Tensor, values: int) -> Tensor:
+    """Return colours and `MARKS` of spots, (n, y, x, words) -> halves (n, v + MARKS, y, x)."""
+    halves = view.contiguous().view(torch.float16).movedim(-1, 1)
+    return torch.cat([halves[:, :values], halves[:, -MARKS:]], dim=1)
+
+
+def closed(wide: Tensor) -> Tensor:
+    """Return spots of which `opened` makes the same again."""
+    spots, values = wide.movedim(1, -1).half(), wide.shape[1] - MARKS
+    gap = spots.new_zeros(*spots.shape[:3], -wide.shape[1] % HALVES)
+    return torch.cat([spots[..., :values], gap, spots[..., values:]], dim=-1).view(torch.int64)
+
+
+def with_new(fine: Tensor, appears: Tensor, picture: Tensor) -> Tensor:
     """Add as much of a picture as appears in it; mostly nothing does."""
     return fine + finer(appears * picture) if appears.any() else fine
 

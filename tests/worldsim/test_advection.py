@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -91,11 +93,16 @@ def test_what_is_in_the_margin_can_be_moved_into_sight():
 
 def test_beyond_the_edges_there_is_a_mirror_that_nobody_has_seen():
     wide = mirrored(pictures(size=8), 3, 20)
-    assert wide.shape == (2, 5, 14, 48)
+    assert wide.shape == (2, 6, 14, 48)
     assert torch.equal(wide[:, :3, 3:11, 20:28], pictures(size=8))
     assert torch.equal(wide[:, :3, :3, 20:28], pictures(size=8)[:, :, :3].flip(-2))
     assert torch.equal(wide[:, :3, 3:11, 28:36], pictures(size=8).flip(-1))
     assert torch.equal(wide[:, :3, 3:11, 36:44], pictures(size=8)), "and mirrors in mirrors"
     marked = torch.zeros(14, 48)
     marked[3:11, 20:28] = 1
-    assert (wide[:, 3:] == marked).all()
+    assert (wide[:, 3:5] == marked).all()
+    worn = wide[0, 5]
+    assert not worn[3:11, 20:28].any()
+    assert worn[5, 28:31].tolist() == [1, pytest.approx(math.log2(3)), 2]
+    farther = pytest.approx(math.log2(21))
+    assert worn[0, 21] == 2 and worn[0, 0] == worn[5, 0] == farther, "by the farther edge"

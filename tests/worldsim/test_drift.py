@@ -39,11 +39,11 @@ def test_a_dream_goes_on_from_how_it_moved_itself(moving):
     """What was drawn is not looked at again: its own motion is known better than it looks."""
     lane, memory = torch.tensor([0]), _begun(moving)
     first = _drawn(moving, memory)
-    assert memory.drift.known.all() and first.drift.abs().max() > 0
+    assert memory.scene.drift.known.all() and first.drift.abs().max() > 0
     memory.commit(lane, *first)
-    assert torch.equal(memory.drift.drift, first.drift) and memory.drift.known.all()
+    assert torch.equal(memory.scene.drift.drift, first.drift) and memory.scene.drift.known.all()
     second = _drawn(moving, memory)
-    memory.drift.drift[:] = 0
+    memory.scene.drift.drift[:] = 0
     assert not torch.equal(_drawn(moving, memory).latents, second.latents), "it matters"
 
 
@@ -53,29 +53,29 @@ def test_seen_frames_are_looked_at_when_a_dream_goes_on_from_them(moving):
     memory.commit(lane, *_drawn(moving, memory))
     frame = memory.past[:, 0].clone()
     memory.take_back(lane)
-    assert not memory.drift.known.any()
+    assert not memory.scene.drift.known.any()
     memory.commit(lane, frame)  # the same frame, this time seen
     _drawn(moving, memory)
     pair = memory.past[:, [1, 0]].numpy()
     seen = Hindsight.of(moving.network.canvas)(pair, np.array([[False, True]]))[:, 1]
-    torch.testing.assert_close(memory.drift.drift, torch.from_numpy(seen))
+    torch.testing.assert_close(memory.scene.drift.drift, torch.from_numpy(seen))
 
 
 @torch.inference_mode()
 def test_of_a_single_frame_nobody_says_how_it_moved(moving):
     memory = _begun(moving, frames=1)
     _drawn(moving, memory)
-    assert not memory.drift.drift.any()
+    assert not memory.scene.drift.drift.any()
 
 
 @torch.inference_mode()
 def test_what_is_taken_back_was_never_heard(moving):
     lane, memory = torch.tensor([0]), _begun(moving)
-    before = memory.drift.heard.clone()
+    before = memory.scene.drift.heard.clone()
     memory.commit(lane, *_drawn(moving, memory))
-    assert not torch.equal(memory.drift.heard, before)
+    assert not torch.equal(memory.scene.drift.heard, before)
     memory.take_back(lane)
-    assert torch.equal(memory.drift.heard[:, :2], before[:, :2])
+    assert torch.equal(memory.scene.drift.heard[:, :2], before[:, :2])
 
 
 def test_how_things_moved_is_restored_too(moving):
@@ -93,7 +93,7 @@ def test_how_things_moved_is_restored_too(moving):
 def test_without_momentum_nothing_of_it_is_kept():
     checkpoint = make_checkpoint()
     memory = _begun(checkpoint)
-    assert memory.drift is None and _drawn(checkpoint, memory).drift is None
+    assert memory.scene.drift is None and _drawn(checkpoint, memory).drift is None
 
 
 def test_surprise_in_half_precision_is_nearly_that_in_full():

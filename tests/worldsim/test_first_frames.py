@@ -12,11 +12,16 @@ from worldsim.simulator import Simulator
 KEYS = ["forward", None, "turn left strafe right"]
 
 
+def dreams(**parts):
+    return Simulator(make_checkpoint(**parts), 3, device="cpu", dtype=torch.float32)
+
+
 @pytest.fixture(scope="module")
 def three():
-    return Simulator(make_checkpoint(), 3, device="cpu", dtype=torch.float32)
+    return dreams()
 
 
+@pytest.mark.parametrize("three", [dreams(), dreams(invent_width=96)])
 def test_what_is_imagined_depends_on_sentence_and_seed_and_can_be_stepped_on_from(three):
     first = three.imagine(["a red box", "a red box", "a blue key"], seeds=[1, 2, 1])
     after = three.step(KEYS).frames

@@ -114,7 +114,7 @@ def test_a_perfect_guess_looks_perfect(checkpoint, objective):
     clean = make_batch(checkpoint).latents
     picture = checkpoint.network.canvas.draw(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
     known = torch.ones(*picture.shape[:2], 1, *picture.shape[3:])
-    moved = Moved(picture, picture[:, :, :2], 1 - known, known, picture, 0 * known)
+    moved = Moved(picture, picture[:, :, :2], 1 - known, known, picture, *[0 * known] * 2)
     looks = objective._look(clean, clean, clean, moved)
     assert not any(looks[name].any() for name in ("pixel", "perceptual", "motion", "style", "tone"))
     worse = objective._look(clean, clean, clean + 0.1, moved._replace(picture=picture + 0.1))
@@ -125,7 +125,7 @@ def test_what_exactly_is_drawn_counts_less_where_nothing_real_was_ever_in_sight(
     clean = make_batch(checkpoint).latents
     picture = checkpoint.network.canvas.draw(clean.flatten(0, 1)).unflatten(0, clean.shape[:2])
     known = torch.zeros(*picture.shape[:2], 1, *picture.shape[3:])
-    moved = Moved(picture + 0.1, picture[:, :, :2], 1 - known, known, picture, 0 * known)
+    moved = Moved(picture + 0.1, picture[:, :, :2], 1 - known, known, picture, *[0 * known] * 2)
     looks = [
         make_objective(checkpoint, invented_weight=weight)._look(clean, clean, 2 * clean, moved)
         for weight in (1.0, 0.25)

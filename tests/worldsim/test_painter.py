@@ -27,7 +27,7 @@ def past():
 def as_moved(picture, new=NONE_NEW):
     """Say of a picture that it was moved, and where that is new."""
     none = torch.zeros_like(new)
-    return Moved(picture, torch.zeros(2, 2, 16, 16), new, 1 - new, finer(picture), none)
+    return Moved(picture, torch.zeros(2, 2, 16, 16), new, 1 - new, finer(picture), none, none)
 
 
 def test_an_untrained_painter_leaves_the_picture_as_it_was():

@@ -12,14 +12,14 @@ from worldsim.text import REWARD_BINS
 LONG = "word " * 40
 
 
-def simulator(num_envs=1, **options):
-    checkpoint = make_checkpoint()
+def simulator(num_envs=1, invent_width=0, **options):
+    checkpoint = make_checkpoint(invent_width=invent_width)
     return Simulator(checkpoint, num_envs, device="cpu", **({"dtype": torch.float32} | options))
 
 
-@pytest.fixture(scope="module")
-def three():
-    return simulator(3)
+@pytest.fixture(scope="module", params=[0, 96], ids=["", "inventing"])
+def three(request):
+    return simulator(3, request.param)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_one_lane_can_begin_anew_while_the_others_go_on(dream):
 
 
 def test_a_lane_dreams_what_a_simulator_of_its_own_would(dream):
-    alone = simulator()
+    alone = simulator(1, dream.network.config.invent_width)
     alone.reset([dream.starts[1]], seeds=[1])
     many, one = film(dream, KEYS, KEYS), film(alone, [None], [None])
     assert (many[:, 1].int() - one[:, 0].int()).abs().max() <= 1  # sums in another order
@@ -150,7 +150,7 @@ def test_a_frame_appended_counts_as_if_it_had_been_seen():
     seen.reset([replace(start, frames=longer, actions=[*start.actions, "forward"])], seeds=[0])
     seen._noise[0].set_state(told._noise[0].get_state())
     pair = told._rollout, seen._rollout
-    mine, theirs = ([x.order, x.time, x.past, x.answer, *x.around.state()] for x in pair)
+    mine, theirs = ([x.order, x.time, x.past, x.answer, *x.scene.state()] for x in pair)
     torch.testing.assert_close(mine[:3], theirs[:3])
     for one, other in zip(theirs[3:], mine[3:], strict=True):
         one.copy_(other)  # who dreamed still knows what left the picture on the way

@@ -5,7 +5,7 @@ from tests.worldsim.pictures import pictures
 from worldsim.advection import advect, coarser, finer, mirrored
 from worldsim.canvas import Canvas
 from worldsim.painter import Moved
-from worldsim.surroundings import Surroundings
+from worldsim.surroundings import Surroundings, opened
 
 SIDE = 32
 UP, LEFT = 16, 64
@@ -19,10 +19,10 @@ def begun():
     return around
 
 
-def as_moved(picture, flow, known=1.0, appears=0.0):
+def as_moved(picture, flow, known=1.0, appears=0.0, worn=0.0):
     """Say of a picture that it was moved, that nothing is new in it and nothing was mended."""
     none = torch.zeros(len(picture), 1, SIDE, SIDE)
-    parts = picture, flow, none, none + known, finer(picture), none + appears
+    parts = picture, flow, none, none + known, finer(picture), none + appears, none + worn
     return Moved(*(x if x.dim() == 5 else x[:, None] for x in parts))
 
 
@@ -33,18 +33,18 @@ def go(around, right, down=0.0, picture=None, lanes=EVERY, known=1.0):
     around.take(lanes, picture, around.moved(lanes, as_moved(picture, flow, known)))
 
 
-def opened(around):
-    """Return colours and marks of all that is kept, (2, 5, H, W)."""
-    return around._opened(around.view)
+def kept(around):
+    """Return colours and marks of all that is kept, (2, 6, H, W)."""
+    return opened(around.view, 3)
 
 
 def colours(around):
-    return opened(around)[:, :3].float()
+    return kept(around)[:, :3].float()
 
 
 def test_it_begins_as_a_mirror_that_nobody_has_seen():
     around = begun()
-    assert torch.equal(opened(around), mirrored(pictures(), UP, LEFT).half())
+    assert torch.equal(kept(around), mirrored(pictures(), UP, LEFT).half())
     assert not around.left.any()
     near = around.near(torch.tensor([1]))
     assert torch.equal(near.around, mirrored(pictures(), 8, 8).half()[1:]), "a quarter each way"
@@ -112,7 +112,7 @@ def test_rows_move_as_their_edge_does_and_corners_as_theirs():
     flow[..., 0, :8, :] = 4.0
     flow[..., 1, :, :8] = 2.0
     made = around.moved(EVERY, as_moved(pictures(), flow))
-    made, wide = around._opened(made.view), opened(around)
+    made, wide = opened(made.view, 3), kept(around)
     assert torch.equal(made[:, :3, :8, 85:90], wide[:, :3, :8, 89:94]), "above: to the left"
     assert torch.equal(made[:, :3, 40:46, :60], wide[:, :3, 42:48, :60]), "lower left: upwards"
     assert torch.equal(made[:, :3, 2:8, 8:40], wide[:, :3, 4:10, 12:44]), "upper left: both"
@@ -130,13 +130,13 @@ def test_no_row_parts_from_its_neighbours():
 def test_what_is_drawn_was_in_sight_but_is_real_only_where_that_was_so():
     around = begun()
     go(around, 8.0, known=0.25)
-    seen, known = opened(around)[:, 3:].unbind(dim=1)
+    seen, known, _ = kept(around)[:, 3:].unbind(dim=1)
     assert seen[:, *MIDDLE].all() and (known[:, *MIDDLE] == 0.25).all()
     left = slice(UP, UP + SIDE), slice(LEFT - 8, LEFT)
     assert seen[:, *left].all() and known[:, *left].all()
     assert not seen[:, *MIDDLE[:1], LEFT + SIDE :].any()
     around.take(EVERY, pictures(), None)
-    assert opened(around)[:, 4][:, *MIDDLE].all(), "a real frame is real"
+    assert kept(around)[:, 4][:, *MIDDLE].all(), "a real frame is real"
 
 
 def test_a_step_can_be_taken_back_and_a_real_frame_keeps_what_left_on_the_way():
@@ -147,9 +147,9 @@ def test_a_step_can_be_taken_back_and_a_real_frame_keeps_what_left_on_the_way():
     assert torch.equal(around.view, other.view) and torch.equal(around.fine, other.fine)
     around.take(EVERY, pictures(seed=2), None)
     assert torch.equal(around.view[:, :, :LEFT], ahead[:, :, :LEFT])
-    assert torch.equal(opened(around)[:, :3, *MIDDLE], pictures(seed=2).half())
+    assert torch.equal(kept(around)[:, :3, *MIDDLE], pictures(seed=2).half())
     around.take(EVERY, pictures(seed=2), None)
-    assert torch.equal(opened(around), mirrored(pictures(seed=2), UP, LEFT).half())
+    assert torch.equal(kept(around), mirrored(pictures(seed=2), UP, LEFT).half())
 
 
 def test_lanes_do_not_disturb_each_other():
@@ -164,4 +164,4 @@ def test_lanes_do_not_disturb_each_other():
 def test_a_flow_that_is_no_number_breaks_no_memory():
     around = begun()
     go(around, torch.nan)
-    assert opened(around).isfinite().all() and around.left.isfinite().all()
+    assert kept(around).isfinite().all() and around.left.isfinite().all()

@@ -20,8 +20,9 @@ from worldsim.batch import Batch
 from worldsim.checkpoint import RolloutConfig
 from worldsim.model import WorldTransformer
 from worldsim.painter import Nearby, beside
-from worldsim.rollout import Drawn, Rollout
+from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
+from worldsim.scene import Drawn
 from worldsim.text import TextTokenizer
 from worldsim.train.batches import Batches
 from worldsim.train.lanes import CONTEXT, Lane
@@ -105,8 +106,8 @@ class Dreams:
             steps, near, every = list[Drawn](), list[Nearby](), torch.arange(len(lanes))
             for drawn in follow(memory, batches, lanes, luck):
                 steps.append(drawn)
-                if memory.around:
-                    now = memory.around.near(every.to(memory.device))
+                if memory.scene.around:
+                    now = memory.scene.around.near(every.to(memory.device))
                     near.append(Nearby(*(x.half() for x in now)))
             dreamed += torch.stack([drawn.latents.half() for drawn in steps[CONTEXT:]], dim=1)
             if self.network.momentum:
@@ -161,7 +162,7 @@ def follow(
                 memory.read_step(every, words)
             frame = Drawn(known[:, k])
         else:
-            noise = torch.randn(frame.latents.shape, generator=luck)
+            noise = torch.randn(len(lanes), *memory.noise_shape, generator=luck)
             frame = memory.draw(every, words, noise, levels)
         memory.commit(every, *frame)
         answers = [_at(lane.track.answers, lane.first + k, nothing) for lane in lanes]

@@ -15,13 +15,12 @@ from worldsim.hindsight import Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
 from worldsim.text import TextTokenizer
+from worldsim.train import afterwards
 from worldsim.train.batch_config import BatchConfig
 from worldsim.train.batches import Batches
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
-from worldsim.train.ends import describe, fit_ends
 from worldsim.train.glances import fit_glance
 from worldsim.train.latents import encode_dataset, read_tracks
-from worldsim.train.meanings import describe_learnt, fit_meanings
 from worldsim.train.momenta import Lesson, fit_momentum
 from worldsim.train.prose import keep_prose
 from worldsim.train.run import RunFolder
@@ -47,6 +46,7 @@ class ModelConfig:
     may_rest: bool = True
     may_appear: bool = False
     may_invent: bool = False
+    invent_width: int = 0
     hears: bool = True
     glance_width: int = 0
 
@@ -73,6 +73,8 @@ class TrainConfig:
             anything is asked in words, see `train.glances`; 0: none.
         momentum_steps: Updates in which it is learnt how things go on moving, by itself and before
             anything is drawn, see `train.momenta`; 0: none.
+        invent_steps: Updates in which it is learnt what pictures look like, to invent what one does
+            not show, when all else is learnt, see `train.inventions`; 0: none.
         meaning_steps: Updates after which it is known what sentences mean, when all else is learnt,
             see `train.meanings`; 0: each is heard as the sum of its words.
         end_dreams: Dreams along play to which the chance of an end is fitted when all else is
@@ -91,6 +93,7 @@ class TrainConfig:
     num_starts: int = 24
     glance_steps: int = 0
     momentum_steps: int = 0
+    invent_steps: int = 0
     meaning_steps: int = 0
     end_dreams: int = 0
     codec_options: dict[str, float] = field(default_factory=dict)
@@ -106,7 +109,7 @@ PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from",
 IDENTITY = [*PREPARED, "num_steps", "glance_steps", "momentum_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
 OPTIONAL = ["match_width", "momentum_width", "stem_width", "glance_width"]
-OPTIONAL += ["may_rest", "may_appear", "may_invent", "hears"]
+OPTIONAL += ["may_rest", "may_appear", "may_invent", "invent_width", "hears"]
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
@@ -166,28 +169,14 @@ def train(config: TrainConfig) -> None:
     )
     stage = WorldStage(checkpoint, batches, config.objective, config.stage, run, device)
     stage.run(heldout or dataset, num_starts=config.num_starts if heldout else 0)
-    if stage.done and config.meaning_steps:
-        _fit_meanings(config, run, batches)
-    if stage.done and config.end_dreams:
-        _fit_ends(config, run, batches)
-
-
-def _fit_meanings(config: TrainConfig, run: RunFolder, batches: Batches) -> None:
-    """Fit in the finished checkpoint what sentences mean; doing it twice changes little."""
-    checkpoint = Checkpoint.load(run.path / "model")
-    learnt = fit_meanings(checkpoint, batches.tracks, config.meaning_steps, config.seed)
-    print(describe_learnt(learnt))
-    if learnt:
-        checkpoint.save(run.path / "model")
-
-
-def _fit_ends(config: TrainConfig, run: RunFolder, batches: Batches) -> None:
-    """Fit the chance of ends in the finished checkpoint; doing it twice changes nothing."""
-    checkpoint = Checkpoint.load(run.path / "model")
-    fitted = fit_ends(checkpoint, batches, config.end_dreams)
-    print(describe(fitted))
-    if fitted:
-        checkpoint.save(run.path / "model")
+    if not stage.done:
+        return
+    if config.invent_steps:
+        afterwards.invent(run, batches, config.invent_steps, config.batch.shares, config.seed)
+    if config.meaning_steps:
+        afterwards.understand(run, batches, config.meaning_steps, config.seed)
+    if config.end_dreams:
+        afterwards.end(run, batches, config.end_dreams)
 
 
 def _open(config: TrainConfig) -> tuple[Collection, Collection | None]:

@@ -62,9 +62,9 @@ class RunFolder:
                     "choose another out=… or delete the folder"
                 )
 
-    def load_state(self) -> dict[str, Any] | None:
+    def load_state(self, file: str = "state.pt") -> dict[str, Any] | None:
         """Return the saved state, tensors and plain values only, or None."""
-        path = self.path / "state.pt"
+        path = self.path / file
         if not path.exists():
             return None
         try:
@@ -75,11 +75,11 @@ class RunFolder:
                 f"the weights in {self.path / 'model'} are separate"
             ) from error
 
-    def save_state(self, state: dict[str, Any]) -> None:
+    def save_state(self, state: dict[str, Any], file: str = "state.pt") -> None:
         """Replace the state atomically."""
-        partial = self.path / "state.pt.partial"
+        partial = self.path / f"{file}.partial"
         torch.save(state, partial)
-        os.replace(partial, self.path / "state.pt")
+        os.replace(partial, self.path / file)
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Append to ``metrics.jsonl`` and TensorBoard."""

@@ -1,0 +1,104 @@
+"""What rollouts in progress know of a scene beside its frames: motion, surroundings, a likeness."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from worldsim.drift import Drift
+from worldsim.invention import Invention
+from worldsim.model import WorldTransformer
+from worldsim.momentum import Gone
+from worldsim.painter import Moved, Nearby
+from worldsim.surroundings import Around, Surroundings
+
+
+class Drawn(NamedTuple):
+    """Dreamed frames ``(B, c, h, w)``.
+
+    Attributes:
+        drift: How they moved, see `Drift.of`; None: nobody says.
+        around: What lies around them, see `surroundings`; None: nobody knows.
+    """
+
+    latents: Tensor
+    drift: Tensor | None = None
+    around: Around | None = None
+
+
+class Scene:
+    """Lanes side by side, as in `rollout.Rollout`; of what a network has no part for, nothing.
+
+    Args:
+        network: Says what there is to know.
+        lanes: How many.
+    """
+
+    def __init__(self, network: WorldTransformer, lanes: int):
+        self._draw = network.canvas.draw
+        self.drift = Drift(network, lanes) if network.momentum else None
+        self.around = Surroundings(network.canvas, lanes) if network.painter else None
+        self.invention = Invention(network, network.inventor, lanes) if network.inventor else None
+
+    def state(self) -> tuple[Tensor, ...]:
+        """Return all that changes."""
+        parts = self.drift, self.around, self.invention
+        return tuple(x for part in parts if part for x in part.state())
+
+    def forget(self, lanes: Tensor, latents: Tensor) -> None:
+        """Begin some lanes anew with empty frames, ``(B, c, h, w)``."""
+        for state in self.state():
+            state[lanes] = 0
+        if self.around:
+            self.around.take(lanes, self._draw(latents), None)
+
+    def tell(self, lanes: Tensor, said: Tensor) -> None:
+        """Say what a prompt said of some lanes, words added up ``(B, D)``."""
+        if self.invention:
+            self.invention.said[lanes] = said
+
+    def ahead(
+        self, lanes: Tensor, said: Tensor, past: Tensor, time: Tensor
+    ) -> tuple[Gone | None, Nearby | None]:
+        """Say what is known of the next frame; arguments as of `Drift.gone`."""
+        gone = self.drift.gone(lanes, said, past, time) if self.drift else None
+        near = self.around.near(lanes) if self.around else None
+        return gone, near and Nearby(*(x[:, None] for x in near))
+
+    def drawn(self, lanes: Tensor, latents: Tensor, moved: Moved, noise: Tensor) -> Drawn:
+        """Finish frames that follow others; nothing is remembered before `take`.
+
+        Args:
+            lanes: ``(B,)``.
+            latents: ``(B, c, h, w)``.
+            moved: The frames before, moved, ``(B, 1, …)``.
+            noise: As of `Rollout.draw`.
+        """
+        drift = self.drift.of(moved) if self.drift else None
+        around = self.around.moved(lanes, moved) if self.around else None
+        if self.invention and around:
+            latents, around = self.invention.into(lanes, latents, around, noise)
+        return Drawn(latents, drift, around)
+
+    def take(
+        self,
+        lanes: Tensor,
+        latents: Tensor,
+        heard: Tensor,
+        drift: Tensor | None,
+        around: Around | None,
+    ) -> None:
+        """Take frames in, and what is heard of what led to them; see `Rollout.commit`."""
+        if self.drift:
+            self.drift.take(lanes, heard, drift)
+        if self.around:
+            self.around.take(lanes, self._draw(latents), around)
+        if self.invention and around is None:
+            self.invention.like[lanes] = self._draw(latents)
+
+    def take_back(self, lanes: Tensor) -> None:
+        """Undo the last `take` of some lanes."""
+        for part in (self.drift, self.around):
+            if part:
+                part.take_back(lanes)
