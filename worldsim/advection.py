@@ -12,6 +12,8 @@ from torch import Tensor
 FINER = 2  # times, each way, as many spots of what is moved over and over as a picture has
 MARKS = 3  # beside colours: whether a spot was ever in sight, was ever really so, how worn it is
 WORN = 6.0  # of what nothing is known at all; else it is known as means over 2^worn pixels
+NEAR = 8  # pixels beyond an edge, where what a mirror shows is known half as finely as in sight
+FAR = 4.0  # of what a mirror shows, at most: elsewhere things are laid out much as here
 
 
 def advect(picture: Tensor, flow: Tensor, margin: int = 0) -> Tensor:
@@ -71,7 +73,7 @@ def mirrored(picture: Tensor, up: int, left: int) -> Tensor:
     (rows, down), (columns, right) = (_mirror(n, m, picture.device) for n, m in sizes)
     wide = picture[..., rows, :][..., columns]
     seen = F.pad(torch.ones_like(picture[:, :1]), (left, left, up, up))
-    worn = (1 + torch.maximum(down[:, None], right)).log2().clamp(max=WORN)
+    worn = (1 + torch.maximum(down[:, None], right) / NEAR).log2().clamp(max=FAR)
     return torch.cat([wide, seen, seen, worn.to(seen).expand_as(seen)], dim=1)
 
 

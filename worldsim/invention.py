@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldsim.advection import MARKS, WORN, coarser
+from worldsim.advection import FAR, MARKS, WORN, coarser, mirrored
 from worldsim.inventor import Hint, Inventor, fit, shown
 from worldsim.model import WorldTransformer
 from worldsim.sampler import denoise, noise_levels
@@ -16,6 +16,7 @@ PASSES = 8
 LEAST = 0.005  # of a picture, that is to be replaced before any of it is
 ASIDE = 0.375  # sides of a picture, how far beyond an edge it goes where that comes into sight
 FADED = 0.2  # of the contrast of what was seen last: less is a wall that one walked into
+GROWN = 1.0  # how worn such a wall is, on average
 
 
 class Invention:
@@ -65,15 +66,16 @@ class Invention:
         sight = slice(up, up + side), slice(left, left + side)
         picture, like, said = self.canvas.draw(latents), self.like[lanes], self.said[lanes]
         worn = opened(around.view[:, *sight], values)[:, -1:].float()
-        faded = contrast(picture) < FADED * contrast(like)
-        worn[faded] = WORN
+        faded = (contrast(picture) < FADED * contrast(like)) & (worn.mean(dim=(1, 2, 3)) > GROWN)
+        picture[faded], worn[faded] = like[faded], FAR
         amount = shown(worn)
         some = (amount.mean(dim=(1, 2, 3)) > LEAST).nonzero()[:, 0]
         if not len(some):
             return latents, around
-        wide = opened(around.view[some], values).float()
+        wide, elsewhere = opened(around.view[some], values).float(), faded[some]
+        wide[elsewhere] = mirrored(like[faded], up, left)
+        wide[elsewhere, -1] = FAR
         wide[:, :values, *sight] = picture[some]
-        wide[faded[some], -1] = WORN
         begins = [left + _aside(one[0]) for one in amount[some]]
         windows = [(k, slice(None), sight[0], slice(x, x + side)) for k, x in enumerate(begins)]
         found, much = self._found(

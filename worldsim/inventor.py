@@ -22,7 +22,7 @@ from worldsim.residual import Residual
 FOLD = 4  # pixels along each side that are one spot
 HEAD = 32  # width of a head of attention
 SPREAD = 0.5  # standard deviation of pictures
-SHOWN = 1.0, 2.0  # how worn things are that begin to be replaced, and that are so altogether
+SHOWN = 2.0, 3.0  # how worn things are that begin to be replaced, and that are so altogether
 
 
 class Hint(NamedTuple):

@@ -28,6 +28,7 @@ REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
 NEAR = 0.25  # sides of a picture, how far beyond its edges a step can look
 EDGE = 0.06  # sides of a picture, how far from its edges all is mended that should be
+WEAR = 0.04  # of a doubling, that a step wears a spot that moves, by a quarter of a pixel or more
 KEPT = 0.6  # of what was mended, that is still there a step later
 TOLD = 2  # of the marks, the first, that mending is told of
 
@@ -182,7 +183,8 @@ class Painter(nn.Module):
         flow = happening * flow
         fine, mended, marks = _pushed(last, near or beside(last), flow)
         seen, known = marks[:, :TOLD].detach().clamp(0, 1).split(1, dim=1)
-        worn = (marks[:, TOLD:] + growth(flow, self.fold)).detach().clamp(0, WORN)
+        worn = marks[:, TOLD:] + growth(flow, self.fold) + wear(flow, self.fold)
+        worn = worn.detach().clamp(0, WORN)
         kept = 1 - (1 - KEPT) * F.interpolate(happening, last.shape[-2:])
         appears = F.interpolate(self._appearing(x), last.shape[-2:])
         picture = coarser(fine) + kept * mended
@@ -259,6 +261,12 @@ def growth(flow: Tensor, fold: int) -> Tensor:
     least = (total - (total**2 - 4 * area**2).clamp(min=0).sqrt()) / 2  # singular value, squared
     doubled = -0.5 * least.clamp(1 / 16, 16).log2()
     return F.interpolate(doubled, scale_factor=fold, mode="bilinear", align_corners=False)
+
+
+def wear(flow: Tensor, fold: int) -> Tensor:
+    """Return how far a flow ``(n, 2, y, x)`` wears what it moves, ``(n, 1, H, W)``."""
+    far = (4 * flow.float().norm(dim=1, keepdim=True)).clamp(max=1)
+    return WEAR * F.interpolate(far, scale_factor=fold, mode="bilinear", align_corners=False)
 
 
 def polynomials(side: int, degree: int = DEGREE) -> Tensor:

@@ -5,7 +5,7 @@ from tests.worldsim.pictures import pictures
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.invention import Invention
 from worldsim.painter import beside
-from worldsim.surroundings import Surroundings, opened
+from worldsim.surroundings import Surroundings, closed, opened
 
 SIDE, UP, LEFT = 32, 16, 64
 SIGHT = slice(UP, UP + SIDE), slice(LEFT, LEFT + SIDE)
@@ -78,6 +78,9 @@ def test_what_comes_into_sight_is_invented_farther_than_it_is_seen(network, inve
     worn = worn_of()
     worn[:, :, :, 28:] = 4
     _, around = around_of(network, worn)
+    wide = opened(around.view, 3)
+    wide[:, -1, :, LEFT + SIDE :] = 5
+    around = around._replace(view=closed(wide))
     _, after = invention.into(EVERY, frames(network), around, NOISE)
     before, now = (opened(x.view, 3).float() for x in (around, after))
     beside_it = now[:, 3:, SIGHT[0], LEFT + SIDE + 4 : LEFT + SIDE + 12]
@@ -87,11 +90,13 @@ def test_what_comes_into_sight_is_invented_farther_than_it_is_seen(network, inve
 
 
 def test_who_walked_into_a_wall_finds_himself_elsewhere(network, invention):
-    _, around = around_of(network, worn_of())
+    _, around = around_of(network, worn_of(1.5))
+    _, new = around_of(network, worn_of(0.5))
     wall = network.canvas.read(torch.full_like(pictures(), 0.25) + 0.01 * pictures())
     latents, after = invention.into(EVERY, wall, around, NOISE)
     moved = (network.canvas.draw(latents) - network.canvas.draw(wall)).abs()
     assert moved.mean(dim=(1, 2, 3)).min() > 0.05
+    assert torch.equal(invention.into(EVERY, wall, new, NOISE)[0], wall), "no more than seen"
     nobody = Invention(network, network.inventor, 2)  # has seen nothing that had more contrast
     assert torch.equal(nobody.into(EVERY, wall, around, NOISE)[0], wall)
 

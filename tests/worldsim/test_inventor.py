@@ -66,7 +66,7 @@ def test_what_is_finer_than_it_is_known_is_not_shown():
 
 
 def test_what_is_a_little_worn_stays():
-    assert shown(torch.tensor([0.0, 1.0, 1.5, 2.0, WORN])).tolist() == [0, 0, 0.5, 1, 1]
+    assert shown(torch.tensor([0.0, 2.0, 2.5, 3.0, WORN])).tolist() == [0, 0, 0.5, 1, 1]
 
 
 def test_a_model_invents_only_where_a_pixel_is_a_pixel():

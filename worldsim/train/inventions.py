@@ -19,7 +19,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from worldsim.advection import WORN
+from worldsim.advection import FAR, WORN
 from worldsim.errors import WorldsimError
 from worldsim.grammar import describe
 from worldsim.inventor import SPREAD, Hint, Inventor, fit
@@ -143,7 +143,9 @@ def draw_worn(count: int, side: int, rng: np.random.Generator) -> tuple[np.ndarr
         edge, across, turned = rng.integers(1, round(0.8 * side)), rng.integers(2), rng.integers(2)
         beyond = (edge - line).clip(0)
         mirror = np.where(beyond > 0, (2 * edge - 1 - line).clip(max=side - 1), line)
-        hidden = np.log2(1 + beyond) if rng.random() < MIRRORED else WORN * (beyond > 0)
+        hidden = WORN * (beyond > 0)
+        if rng.random() < MIRRORED:
+            hidden = np.log2(1 + beyond).clip(max=FAR)
         if turned:
             mirror, hidden = side - 1 - mirror[::-1], hidden[::-1]
         source[k, across] = mirror

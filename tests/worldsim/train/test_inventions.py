@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from tests.worldsim.tiny import make_checkpoint
 from tests.worldsim.train.runs import make_config
-from worldsim.advection import WORN
+from worldsim.advection import FAR, WORN
 from worldsim.checkpoint import Checkpoint
 from worldsim.errors import WorldsimError
 from worldsim.simulator import Simulator
@@ -143,7 +143,7 @@ def test_pictures_are_worn_in_all_the_ways_that_dreams_wear_them():
         beyond = source[k, axis] != line
         deep = np.log2(1 + np.abs(line - source[k, axis]) / 2)[beyond] - 1
         seen = worn[k, 0].min(axis=1 - axis)[beyond]
-        assert (seen >= deep.clip(max=WORN - 1)).all(), "and the less is known the farther off"
+        assert (seen >= deep.clip(max=FAR)).all(), "and the less is known the farther off"
 
 
 def test_what_lies_beyond_an_edge_is_a_mirror(checkpoint):
