@@ -12,11 +12,11 @@ from worldsim.model import WorldTransformer
 from worldsim.sampler import denoise, noise_levels
 from worldsim.surroundings import Around, closed, opened, with_new
 
-PASSES = 8
-LEAST = 0.005  # of a picture, that is to be replaced before any of it is
+PASSES = 4
+LEAST = 0.03  # of a picture, that is to be replaced before any of it is
 ASIDE = 0.375  # sides of a picture, how far beyond an edge it goes where that comes into sight
-FADED = 0.2  # of the contrast of what was seen last: less is a wall that one walked into
-GROWN = 1.0  # how worn such a wall is, on average
+FADED = 0.1  # of the contrast of what was seen last: less is a wall that one walked into
+GROWN = 2.0  # how worn such a wall is, on average
 
 
 class Invention:
