@@ -15,7 +15,7 @@ from worldsim.surroundings import Around, closed, opened, with_new
 PASSES = 4
 LEAST = 0.03  # of a picture, that is to be replaced before any of it is
 ASIDE = 0.375  # sides of a picture, how far beyond an edge it goes where that comes into sight
-FADED = 0.1  # of the contrast of what was seen last: less is a wall that one walked into
+FADED = 0.2  # of the contrast of what was seen last: less is a wall that one walked into
 GROWN = 2.0  # how worn such a wall is, on average
 
 
