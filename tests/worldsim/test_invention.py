@@ -90,8 +90,8 @@ def test_what_comes_into_sight_is_invented_farther_than_it_is_seen(network, inve
 
 
 def test_who_walked_into_a_wall_finds_himself_elsewhere(network, invention):
-    _, around = around_of(network, worn_of(1.5))
-    _, new = around_of(network, worn_of(0.5))
+    _, around = around_of(network, worn_of(2.01))
+    _, new = around_of(network, worn_of(1.99))
     wall = network.canvas.read(torch.full_like(pictures(), 0.25) + 0.01 * pictures())
     latents, after = invention.into(EVERY, wall, around, NOISE)
     moved = (network.canvas.draw(latents) - network.canvas.draw(wall)).abs()
