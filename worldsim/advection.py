@@ -12,7 +12,8 @@ from torch import Tensor
 FINER = 2  # times, each way, as many spots of what is moved over and over as a picture has
 MARKS = 3  # beside colours: whether a spot was ever in sight, was ever really so, how worn it is
 WORN = 6.0  # of what nothing is known at all; else it is known as means over 2^worn pixels
-NEAR = 8  # pixels beyond an edge, where what a mirror shows is known half as finely as in sight
+BELIEVED = 8  # pixels beyond an edge, where what a mirror shows is known half as finely as in sight
+WEAR = 0.04  # of a doubling, that a step wears a spot that moves, by a quarter of a pixel or more
 FAR = 4.0  # of what a mirror shows, at most: elsewhere things are laid out much as here
 
 
@@ -73,8 +74,37 @@ def mirrored(picture: Tensor, up: int, left: int) -> Tensor:
     (rows, down), (columns, right) = (_mirror(n, m, picture.device) for n, m in sizes)
     wide = picture[..., rows, :][..., columns]
     seen = F.pad(torch.ones_like(picture[:, :1]), (left, left, up, up))
-    worn = (1 + torch.maximum(down[:, None], right) / NEAR).log2().clamp(max=FAR)
+    worn = (1 + torch.maximum(down[:, None], right) / BELIEVED).log2().clamp(max=FAR)
     return torch.cat([wide, seen, seen, worn.to(seen).expand_as(seen)], dim=1)
+
+
+def smooth(picture: Tensor, reach: int) -> Tensor:
+    """Return the mean around every pixel, `reach` to each side, (n, v, H, W)."""
+    picture = picture.contiguous()  # compiled, padding expects its gradient laid out so
+    padded, side = F.pad(picture, (reach,) * 4, mode="replicate"), 2 * reach + 1
+    # First along columns, then along rows: the same mean for a fraction of the sums.
+    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
+
+
+def growth(flow: Tensor, fold: int) -> Tensor:
+    """Return how often a flow ``(n, 2, y, x)`` doubles things' size, ``(n, 1, H, W)``.
+
+    Along the way in which it stretches them most.
+    """
+    flow = smooth(flow.float(), max(1, flow.shape[-1] // 8))
+    down, right = torch.gradient(flow / fold, dim=(-2, -1))  # by spot
+    (a, c), (b, d) = (x.split(1, dim=1) for x in (right, down))
+    a, d = 1 + a, 1 + d
+    total, area = a**2 + b**2 + c**2 + d**2, a * d - b * c
+    least = (total - (total**2 - 4 * area**2).clamp(min=0).sqrt()) / 2  # singular value, squared
+    doubled = -0.5 * least.clamp(1 / 16, 16).log2()
+    return F.interpolate(doubled, scale_factor=fold, mode="bilinear", align_corners=False)
+
+
+def wear(flow: Tensor, fold: int) -> Tensor:
+    """Return how far a flow ``(n, 2, y, x)`` wears what it moves, ``(n, 1, H, W)``."""
+    far = (4 * flow.float().norm(dim=1, keepdim=True)).clamp(max=1)
+    return WEAR * F.interpolate(far, scale_factor=fold, mode="bilinear", align_corners=False)
 
 
 def _mirror(size: int, margin: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -64,7 +64,7 @@ class Looking(nn.Module):
 
 
 class Inventor(nn.Module):
-    """A U-Net with a flow's velocity as its answer; of frames before it knows nothing.
+    """A U-Net that guesses the picture under the noise; of frames before it knows nothing.
 
     Args:
         values: v, of a pixel.

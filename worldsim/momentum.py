@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldsim.advection import smooth
 from worldsim.canvas import Canvas
-from worldsim.painter import REACH, polynomials, smooth, swept
+from worldsim.painter import REACH, polynomials, swept
 from worldsim.residual import Residual
 
 FOLD = 4  # pixels along each side of a place

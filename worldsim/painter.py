@@ -17,7 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldsim.advection import FINER, MARKS, WORN, advect, coarser, finer, mirrored
+from worldsim.advection import (
+    FINER,
+    MARKS,
+    WORN,
+    advect,
+    coarser,
+    finer,
+    growth,
+    mirrored,
+    smooth,
+    wear,
+)
 from worldsim.canvas import Canvas
 from worldsim.matching import Matching
 from worldsim.residual import Residual
@@ -28,7 +39,6 @@ REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
 NEAR = 0.25  # sides of a picture, how far beyond its edges a step can look
 EDGE = 0.06  # sides of a picture, how far from its edges all is mended that should be
-WEAR = 0.04  # of a doubling, that a step wears a spot that moves, by a quarter of a pixel or more
 KEPT = 0.6  # of what was mended, that is still there a step later
 TOLD = 2  # of the marks, the first, that mending is told of
 
@@ -248,27 +258,6 @@ def _pushed(last: Tensor, near: Nearby, flow: Tensor) -> tuple[Tensor, Tensor, T
     return advect(wide, FINER * flow, FINER * reach), *rest.split([last.shape[1], MARKS], dim=1)
 
 
-def growth(flow: Tensor, fold: int) -> Tensor:
-    """Return how often a flow ``(n, 2, y, x)`` doubles things' size, ``(n, 1, H, W)``.
-
-    Along the way in which it stretches them most.
-    """
-    flow = smooth(flow.float(), max(1, flow.shape[-1] // 8))
-    down, right = torch.gradient(flow / fold, dim=(-2, -1))  # by spot
-    (a, c), (b, d) = (x.split(1, dim=1) for x in (right, down))
-    a, d = 1 + a, 1 + d
-    total, area = a**2 + b**2 + c**2 + d**2, a * d - b * c
-    least = (total - (total**2 - 4 * area**2).clamp(min=0).sqrt()) / 2  # singular value, squared
-    doubled = -0.5 * least.clamp(1 / 16, 16).log2()
-    return F.interpolate(doubled, scale_factor=fold, mode="bilinear", align_corners=False)
-
-
-def wear(flow: Tensor, fold: int) -> Tensor:
-    """Return how far a flow ``(n, 2, y, x)`` wears what it moves, ``(n, 1, H, W)``."""
-    far = (4 * flow.float().norm(dim=1, keepdim=True)).clamp(max=1)
-    return WEAR * F.interpolate(far, scale_factor=fold, mode="bilinear", align_corners=False)
-
-
 def polynomials(side: int, degree: int = DEGREE) -> Tensor:
     """Return polynomials of a place, each over all places of a picture, (terms, side, side)."""
     middle = (torch.arange(side) + 0.5) * 2 / side - 1
@@ -287,14 +276,6 @@ def swept(weights: Tensor, fields: Tensor) -> Tensor:
     """Add up polynomials: (n, 2 * terms), (terms, y, x) -> a flow (n, 2, y, x)."""
     both = weights.unflatten(-1, (2, -1))
     return torch.einsum("nat,tyx->nayx", both, fields.to(weights.dtype))
-
-
-def smooth(picture: Tensor, reach: int) -> Tensor:
-    """Return the mean around every pixel, `reach` to each side, (n, v, H, W)."""
-    picture = picture.contiguous()  # compiled, padding expects its gradient laid out so
-    padded, side = F.pad(picture, (reach,) * 4, mode="replicate"), 2 * reach + 1
-    # First along columns, then along rows: the same mean for a fraction of the sums.
-    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
 
 
 def beside(picture: Tensor) -> Nearby:

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldsim.advection import FINER, MARKS, coarser, finer, mirrored
+from worldsim.advection import FINER, MARKS, coarser, finer, mirrored, smooth
 from worldsim.canvas import Canvas
-from worldsim.painter import NEAR, Moved, Nearby, smooth
+from worldsim.painter import NEAR, Moved, Nearby
 
 HALVES = 4  # numbers of 16 bits that move together
 WIDE, HIGH = 2.0, 0.5  # what is remembered to each side, above and below, in sides of a picture

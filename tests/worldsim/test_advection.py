@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.worldsim.pictures import pictures
-from worldsim.advection import FAR, FINER, NEAR, advect, coarser, finer, mirrored
+from worldsim.advection import BELIEVED, FAR, FINER, advect, coarser, finer, mirrored
 
 
 def flow(right, down):
@@ -101,6 +101,6 @@ def test_beyond_the_edges_there_is_a_mirror_that_nobody_has_seen():
     assert (wide[:, 3:5] == marked).all()
     worn = wide[0, 5]
     assert not worn[3:11, 20:28].any()
-    assert worn[5, 27 + NEAR] == 1 and 0 < worn[5, 28] < worn[5, 29] < 1
-    assert worn[0, 20 - NEAR] == 1 and worn[0, 20] == worn[3, 17], "by the farther edge"
+    assert worn[5, 27 + BELIEVED] == 1 and 0 < worn[5, 28] < worn[5, 29] < 1
+    assert worn[0, 20 - BELIEVED] == 1 and worn[0, 20] == worn[3, 17], "by the farther edge"
     assert mirrored(pictures(size=8), 3, 999)[:, 5].max() == FAR

@@ -1,9 +1,9 @@
 import torch
 
 from tests.worldsim.pictures import pictures
-from worldsim.advection import coarser, finer, mirrored
+from worldsim.advection import coarser, finer, mirrored, smooth
 from worldsim.canvas import Canvas
-from worldsim.painter import KEPT, Moved, Nearby, Painter, inside, smooth
+from worldsim.painter import KEPT, Moved, Nearby, Painter, inside
 
 NONE_NEW = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE = torch.zeros(2, 1, 32, 32)

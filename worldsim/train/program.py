@@ -134,6 +134,11 @@ def train(config: TrainConfig) -> None:
     prose = [sentence for package in texts for sentence in package.sentences]
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
+    if (config.invent_steps > 0) != bool(config.model.invent_width):
+        raise WorldsimError(
+            f"invent_steps={config.invent_steps} model.invent_width={config.model.invent_width}: "
+            "what invents must learn to, set both (7000 and 96) or neither"
+        )
     weights, hindsight = config.objective, None
     if network.momentum or network.painter and (weights.hindsight_weight or weights.pace_weight):
         hindsight = Hindsight(load_codec(run.path / "codec").sketch)

@@ -159,6 +159,15 @@ def test_what_lies_beyond_an_edge_is_a_mirror(checkpoint):
     torch.testing.assert_close(seen[0][..., 24:], picture[..., 16:24].flip(-1))
 
 
+@pytest.mark.parametrize(("steps", "width"), [(2, 0), (0, 96)])
+def test_who_asks_for_half_of_it_is_told_before_anything_is_learnt(data, tmp_path, steps, width):
+    config = make_config(data, tmp_path / "run")
+    config.invent_steps, config.model.invent_width = steps, width
+    with pytest.raises(WorldsimError, match=f"invent_steps={steps} model.invent_width={width}"):
+        train(config)
+    assert not (tmp_path / "run" / "model").exists()
+
+
 def test_a_finished_run_learns_to_invent_and_all_else_stays_as_it_is(finished, data, tmp_path):
     config = make_config(data, tmp_path / "run", steps=0)
     config.init_from = config.codec_from = str(finished / "model")
