@@ -181,6 +181,7 @@ def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConf
             max_episode_steps=-1,
             autoreset_mode="Disabled",
             draw_ends=False,
+            begins_again=False,
         )
         dreamed: Any = dream.unwrapped
         size = int(dreamed.single_observation_space.shape[0])

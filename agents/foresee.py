@@ -102,6 +102,7 @@ def open_dream(cfg: DistilConfig, task: Task) -> Any:
         max_episode_steps=-1,
         autoreset_mode="Disabled",
         draw_ends=False,
+        begins_again=False,
         device=cfg.device,
     )
 

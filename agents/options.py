@@ -100,7 +100,7 @@ class AgentTrainConfig:
         horizon: Steps after which a dream is cut off and the value of what follows is guessed.
         ends: What dreams do about ends: ``weighed`` go on, and what is worth nothing after an end
             is taken off by its chance, see `callbacks.WeighedEnds`; ``drawn`` end by chance.
-        cut_lost: Cut off dreams, too, whose pictures look like none that dreams begin with.
+        cut_lost: Cut off dreams, too, with too little left of what they saw.
         eval_every: Steps between measurements in the real simulator; 0: none. The best episode of
             the newest one is filmed, ``<out>/best_real.mp4``.
         eval_episodes: Of each measurement, in held-out places.

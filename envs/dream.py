@@ -11,7 +11,8 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from envs.dream_core import RENDER_MODES, DreamCore, DreamExtras, Info, as_array
+from envs.dream_core import RENDER_MODES, DreamCore, DreamExtras, Info
+from envs.given import as_array
 
 
 class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
@@ -25,6 +26,8 @@ class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
         render_mode: ``"rgb_array"`` or None.
         place: Begin only in clips of places whose name begins so, such as "take_cover".
         dataset: Folder of recorded play to begin in, instead of the checkpoint's clips.
+        begins_again: Go on from the newest frame that was really seen where too little is left of
+            it, and say so in ``info["again"]``; how little, ``info["worn"]``, see `scene.GONE`.
 
     Raises:
         WorldsimError: An argument, an action, an option or a sentence makes no sense. The dream
@@ -47,8 +50,11 @@ class DreamEnv(DreamExtras, gymnasium.Env[np.ndarray, np.int64]):
         render_mode: str | None = None,
         place: str = "",
         dataset: str | Path | None = None,
+        begins_again: bool = True,
     ):
-        self._core = DreamCore(world, checkpoint, 1, num_steps, device, render_mode, place, dataset)
+        self._core = DreamCore(
+            world, checkpoint, 1, num_steps, device, render_mode, place, dataset, begins_again
+        )
         self.spec_world = self._core.spec
         self.metadata = {**self.metadata, "render_fps": self.spec_world.steps_per_second}
         self.observation_space = self._core.observation_space

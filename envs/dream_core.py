@@ -15,6 +15,7 @@ import torch
 from gymnasium import spaces
 
 from envs.dream_starts import load_starts
+from envs.given import as_array, pictures, sequence, whole_number
 from worldsim.checkpoint import Start
 from worldsim.errors import WorldsimError
 from worldsim.simulator import Simulator
@@ -37,6 +38,7 @@ class DreamCore:
         render_mode: Only checked here.
         place: Begin only in clips of places whose name begins so.
         dataset: Folder of recorded play to begin in, instead of the checkpoint's clips.
+        begins_again: Whether dreams with too little left of what they saw go on from there.
 
     Raises:
         WorldsimError: There is no such checkpoint, world, device or place, or a number is too
@@ -53,6 +55,7 @@ class DreamCore:
         render_mode: str | None,
         place: str = "",
         dataset: str | Path | None = None,
+        begins_again: bool = True,
     ):
         if render_mode not in (None, *RENDER_MODES):
             raise WorldsimError(f"render_mode '{render_mode}' is unknown: use rgb_array or None")
@@ -67,6 +70,7 @@ class DreamCore:
                 f"from `worldsim collect world={world}`, or name it with checkpoint=…"
             )
         self.spec: WorldSpec = self.simulator.worlds[world]
+        self.begins_again = begins_again
         size = self.simulator.image_size
         self.starts = self._clips(place, dataset, size)
         self.observation_space = spaces.Box(0, 255, (size, size, 3), np.uint8)
@@ -103,14 +107,18 @@ class DreamCore:
         """Take one action in every lane; 0 leaves the lead to a sentence said before.
 
         Returns:
-            For each ``action_text``, its words, and ``end_chance``, that with which it was drawn
-            whether the world ends; rewards float32 ``(lanes,)``, terminated bool ``(lanes,)``.
+            For each ``action_text``, its words; ``end_chance``, that with which it was drawn
+            whether the world ends; ``worn``, by how many doublings what was seen is worn in the
+            picture; ``again``, whether so little of it was left that this step went on from the
+            newest frame that was really seen. Rewards float32 ``(lanes,)``, terminated bool
+            ``(lanes,)``.
         """
         numbers = [whole_number(action) for action in actions]
         words = [self.spec.action_text(number) for number in numbers]
         for lane, number in enumerate(numbers):
             if number:
                 self._said[lane], self._led[lane] = None, 0
+        again = self.simulator.begin_again() if self.begins_again else []
         self.simulator.say(self._said)
         self._said = [None] * len(words)
         out = self.simulator.step(
@@ -118,8 +126,11 @@ class DreamCore:
         )
         self._led = [max(0, led - 1) for led in self._led]
         self.frames = out.frames.numpy()
-        chances = out.end_chances.tolist()
-        infos = [{"action_text": a, "end_chance": c} for a, c in zip(words, chances, strict=True)]
+        told = enumerate(zip(words, out.end_chances.tolist(), out.worn.tolist(), strict=True))
+        infos: list[Info] = [
+            {"action_text": text, "end_chance": chance, "worn": worn, "again": lane in again}
+            for lane, (text, chance, worn) in told
+        ]
         return infos, out.rewards.numpy().astype(np.float32), out.terminated.numpy()
 
     def say(self, texts: Sequence[str | None]) -> None:
@@ -136,7 +147,7 @@ class DreamCore:
 
     def append(self, frames: Any) -> None:
         """Replace the newest frame of every lane, uint8 ``(lanes, H, W, 3)``, by one seen."""
-        frames = _pictures(frames)
+        frames = pictures(frames)
         self.simulator.append(torch.from_numpy(frames))
         self.frames = frames.copy()
 
@@ -206,9 +217,9 @@ class DreamCore:
     def _start(self, random: np.random.Generator, options: Mapping[str, Any]) -> Start:
         """Return the clip to begin from: given, named, or drawn."""
         if options.get("frames") is not None:
-            frames = _pictures(options["frames"])
+            frames = pictures(options["frames"])
             actions = options.get("actions")
-            numbers = [0] * (len(frames) - 1) if actions is None else _sequence(actions)
+            numbers = [0] * (len(frames) - 1) if actions is None else sequence(actions)
             words = [self.spec.action_text(whole_number(number)) for number in numbers]
             return Start("given", self.spec.name, frames, words)
         if not self.starts:
@@ -251,40 +262,6 @@ class DreamExtras:
     def stage_ms(self) -> dict[str, float]:
         """Milliseconds of the parts of the last step; not in `info`, which is reproducible."""
         return dict(self._core.simulator.stage_ms)
-
-
-def whole_number(value: Any, name: str = "action") -> int:
-    """Return a number as an int; anything but one whole number is a WorldsimError."""
-    array = as_array(value)
-    if array.shape != () or not np.issubdtype(array.dtype, np.integer):
-        raise WorldsimError(f"{name} {value!r} is not a whole number: give one, such as 0")
-    return int(array)
-
-
-def _pictures(frames: Any) -> np.ndarray:
-    """Return frames as a contiguous uint8 array; the simulator checks the shape."""
-    array = as_array(frames)
-    if array.dtype != np.uint8 or array.ndim != 4:
-        raise WorldsimError(
-            f"frames of shape {array.shape} ({array.dtype}) are no pictures: "
-            "give uint8 (count, height, width, 3)"
-        )
-    return np.ascontiguousarray(array)
-
-
-def _sequence(actions: Any) -> list[Any]:
-    array = as_array(actions)
-    if array.ndim != 1:
-        raise WorldsimError(f"actions {actions!r} are no list of numbers: give one a step")
-    return list(array)
-
-
-def as_array(value: Any) -> np.ndarray:
-    """Return an array of whatever a caller gave; a ragged list is a WorldsimError."""
-    try:
-        return np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)
-    except (ValueError, TypeError) as error:  # ragged lists
-        raise WorldsimError(f"not an array: {error}") from error
 
 
 def _check_device(device: str | None) -> None:

@@ -17,8 +17,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.dream_core import RENDER_MODES, DreamCore, DreamExtras, Info
-from envs.lost import Known
 from worldsim.errors import WorldsimError
+from worldsim.scene import GONE
 
 
 class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
@@ -38,7 +38,8 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         place: As in `DreamEnv`.
         dataset: As in `DreamEnv`.
         draw_ends: Whether worlds end; else they only say with what chance, ``info["end_chance"]``.
-        cut_lost: Truncate dreams whose pictures look like none that dreams begin with.
+        begins_again: As in `DreamEnv`.
+        cut_lost: Truncate dreams with too little left of what they saw.
 
     Raises:
         WorldsimError: As in `DreamEnv`.
@@ -60,12 +61,14 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         place: str = "",
         dataset: str | Path | None = None,
         draw_ends: bool = True,
+        begins_again: bool = True,
         cut_lost: bool = False,
     ):
         self.autoreset_mode = _offered(autoreset_mode, output)
         self._core = DreamCore(
-            world, checkpoint, num_envs, num_steps, device, render_mode, place, dataset
-        )
+            world, checkpoint, num_envs, num_steps, device, render_mode, place, dataset,
+            begins_again and not cut_lost,
+        )  # fmt: skip
         self.draw_ends = self._core.simulator.draw_ends = draw_ends
         self.spec_world = self._core.spec
         self.metadata = {
@@ -74,9 +77,7 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
             "autoreset_mode": self.autoreset_mode,
         }
         self.num_envs, self.output, self.render_mode = num_envs, output, render_mode
-        # Of each clip the last frame: neighbours look alike.
-        ends = [start.frames[-1] for start in self._core.starts] if cut_lost else []
-        self._known = Known(np.stack(ends)) if ends else None
+        self.cut_lost = cut_lost
         self.limit = max_episode_steps if max_episode_steps and max_episode_steps > 0 else None
         self.single_observation_space = self._core.observation_space
         self.single_action_space = self._core.action_space
@@ -120,8 +121,8 @@ class DreamVectorEnv(DreamExtras, VectorEnv[Any, Any, Any]):
         truncated = np.zeros(self.num_envs, bool)
         if self.limit:
             truncated = (self._steps >= self.limit) & ~terminated
-        if self._known:
-            truncated |= self._known.lost(self._core.frames) & ~terminated
+        if self.cut_lost:
+            truncated |= np.array([info["worn"] > GONE for info in infos]) & ~terminated
         done = np.flatnonzero(terminated | truncated).tolist()
         if done and self.autoreset_mode is AutoresetMode.SAME_STEP:
             last = [self._out(self._core.frames[lane]) for lane in done]

@@ -12,6 +12,7 @@ from torch import Tensor
 FINER = 2  # times, each way, as many spots of what is moved over and over as a picture has
 MARKS = 3  # beside colours: whether a spot was ever in sight, was ever really so, how worn it is
 WORN = 6.0  # of what nothing is known at all; else it is known as means over 2^worn pixels
+ROUND = 4  # pixels to each side, of what is around a spot
 BELIEVED = 8  # pixels beyond an edge, where what a mirror shows is known half as finely as in sight
 WEAR = 0.04  # of a doubling, that a step wears a spot that moves, by a quarter of a pixel or more
 FAR = 4.0  # of what a mirror shows, at most: elsewhere things are laid out much as here
@@ -84,6 +85,12 @@ def smooth(picture: Tensor, reach: int) -> Tensor:
     padded, side = F.pad(picture, (reach,) * 4, mode="replicate"), 2 * reach + 1
     # First along columns, then along rows: the same mean for a fraction of the sums.
     return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
+
+
+def roughness(picture: Tensor) -> Tensor:
+    """Return the contrast around every spot, (n, v, H, W) -> (n, 1, H, W)."""
+    rough = smooth((picture - smooth(picture, ROUND)).square(), ROUND).mean(dim=1, keepdim=True)
+    return (rough + 1e-12).sqrt()  # nothing has a slope, too
 
 
 def growth(flow: Tensor, fold: int) -> Tensor:

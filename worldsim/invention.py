@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldsim.advection import FAR, MARKS, WORN, coarser, mirrored
+from worldsim.advection import MARKS, WORN, coarser
 from worldsim.inventor import Hint, Inventor, fit, shown
 from worldsim.model import WorldTransformer
 from worldsim.sampler import denoise, noise_levels
@@ -15,8 +15,6 @@ from worldsim.surroundings import Around, closed, opened, with_new
 PASSES = 4
 LEAST = 0.03  # of a picture, that is to be replaced before any of it is
 ASIDE = 0.375  # sides of a picture, how far beyond an edge it goes where that comes into sight
-FADED = 0.2  # of the contrast of what was seen last: less is a wall that one walked into
-GROWN = 2.0  # how worn such a wall is, on average
 
 
 class Invention:
@@ -30,25 +28,23 @@ class Invention:
 
     def __init__(self, network: WorldTransformer, inventor: Inventor, lanes: int):
         self.canvas, self.inventor = network.canvas, inventor
-        side, device = self.canvas.side, network.device
-        # The newest frame that was seen: what else there is looks like it.
-        self.like = torch.zeros(lanes, self.canvas.values, side, side, device=device)
         # What a prompt said, words added up.
-        self.said = torch.zeros(lanes, network.config.width, device=device)
+        self.said = torch.zeros(lanes, network.config.width, device=network.device)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
-        return self.like, self.said
+        return (self.said,)
 
     def first(self, lanes: Tensor, noise: Tensor, levels: list[float]) -> Tensor:
         """Invent frames ``(B, c, h, w)`` of which only a prompt is known."""
-        nothing = torch.zeros_like(self.like[lanes])
+        side = self.canvas.side
+        nothing = torch.zeros(len(lanes), self.canvas.values, side, side, device=self.said.device)
         worn = torch.full_like(nothing[:, :1], WORN)
         hint = Hint(nothing, worn, nothing, self.said[lanes])
         return self.canvas.read(self._drawn(hint, noise, levels))
 
     def into(
-        self, lanes: Tensor, latents: Tensor, around: Around, noise: Tensor
+        self, lanes: Tensor, latents: Tensor, around: Around, like: Tensor, noise: Tensor
     ) -> tuple[Tensor, Around]:
         """Replace what is worn in frames, and beside them what comes into sight next.
 
@@ -56,6 +52,7 @@ class Invention:
             lanes: ``(B,)``.
             latents: ``(B, c, h, w)``, the frames.
             around: What lies around them.
+            like: ``(B, v, H, W)``, what was seen last: what else there is looks like it.
             noise: ``(B, v * cell², h, w)``.
 
         Returns:
@@ -64,23 +61,19 @@ class Invention:
         side, values = self.canvas.side, self.canvas.values
         up, left = ((size - side) // 2 for size in around.view.shape[1:3])
         sight = slice(up, up + side), slice(left, left + side)
-        picture, like, said = self.canvas.draw(latents), self.like[lanes], self.said[lanes]
         worn = opened(around.view[:, *sight], values)[:, -1:].float()
-        faded = (contrast(picture) < FADED * contrast(like)) & (worn.mean(dim=(1, 2, 3)) > GROWN)
-        picture[faded], worn[faded] = like[faded], FAR
         amount = shown(worn)
         some = (amount.mean(dim=(1, 2, 3)) > LEAST).nonzero()[:, 0]
         if not len(some):
             return latents, around
-        wide, elsewhere = opened(around.view[some], values).float(), faded[some]
-        wide[elsewhere] = mirrored(like[faded], up, left)
-        wide[elsewhere, -1] = FAR
-        wide[:, :values, *sight] = picture[some]
+        wide = opened(around.view[some], values).float()
+        wide[:, :values, *sight] = self.canvas.draw(latents[some])
         begins = [left + _aside(one[0]) for one in amount[some]]
         windows = [(k, slice(None), sight[0], slice(x, x + side)) for k, x in enumerate(begins)]
         found, much = self._found(
-            torch.stack([wide[at] for at in windows]), like[some], said[some], noise[some]
-        )
+            torch.stack([wide[at] for at in windows]),
+            like[some], self.said[lanes[some]], noise[some],
+        )  # fmt: skip
         replaced = torch.zeros_like(wide[:, :1])
         for k, at in enumerate(windows):
             wide[at], replaced[at] = found[k], much[k]
@@ -114,11 +107,6 @@ class Invention:
             return (picture - guess) / level
 
         return denoise(noisy, velocity, levels).clamp(-1, 1)
-
-
-def contrast(pictures: Tensor) -> Tensor:
-    """Return how far pixels are from their mean, (n, v, H, W) -> (n,)."""
-    return pictures.std(dim=(2, 3)).mean(dim=1)
 
 
 def _aside(amount: Tensor) -> int:

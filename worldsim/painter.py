@@ -26,6 +26,7 @@ from worldsim.advection import (
     finer,
     growth,
     mirrored,
+    roughness,
     smooth,
     wear,
 )
@@ -39,6 +40,8 @@ REACH = 4.0  # pixels that a spot's flow is measured in
 SURE = 4.0  # of an untrained painter, logits: that things go on, and that nothing appears
 NEAR = 0.25  # sides of a picture, how far beyond its edges a step can look
 EDGE = 0.06  # sides of a picture, how far from its edges all is mended that should be
+MOST = 0.7  # of the contrast around a spot, that what is mended there may have
+LEAST = 0.004  # contrast that there is everywhere, in its eyes
 KEPT = 0.6  # of what was mended, that is still there a step later
 TOLD = 2  # of the marks, the first, that mending is told of
 
@@ -204,10 +207,12 @@ class Painter(nn.Module):
         """Return what is to be added to a guess of the frame, pictures ``(n, v, H, W)``.
 
         It is detail alone, nothing on average over an eighth of the picture each way: colours come
-        by motion, a rollout would add up the smallest leaning to a colour without end. What is
-        new has its colours from nowhere else; neither has what appears in the midst of a picture,
-        such as a ball of fire that was a dot a step ago. Towards the edges less and less is mended:
-        what lies beyond is not seen, and what is guessed there would gather.
+        by motion, a rollout would add up the smallest leaning to a colour without end. What was
+        never in sight may get its colours here; so may what appears in the midst of a picture, such
+        as a ball of fire that was a dot a step ago. Of that as much is added as is said, elsewhere
+        no more than suits the contrast there without what was ever mended: a dream sees what it
+        mended, mends it again, and would end as rows of dots on even walls. Towards the edges less
+        and less is mended: what lies beyond is not seen, and what is guessed there would gather.
         """
         both = F.pixel_unshuffle(torch.cat([moved.picture, guess], dim=1), self.fold)
         x, new = self.look_again(torch.cat([features, both.to(features.dtype)], dim=1)), moved.new
@@ -216,10 +221,13 @@ class Painter(nn.Module):
             x = x + self.marks(marks.to(x.dtype))
         drawn = F.pixel_shuffle(self.draw(F.silu(self.mend(x, self.mood(whole)))), self.fold)
         size = drawn.shape[-2:]
-        coarse = smooth(drawn, max(1, size[-1] // 8))
-        old = (1 - new) * (1 - F.interpolate(self._appearing(features), size))
+        appears = F.interpolate(self._appearing(features), size)
         happening = F.interpolate(self._happening(features, whole), size)
-        return (drawn - coarse * old) * (happening * self.inside * (1 - new) + new)
+        coarse = smooth(drawn, max(1, size[-1] // 8))
+        mended = (drawn - coarse * (1 - new) * (1 - appears)) * happening * self.inside
+        there, added = roughness(coarser(moved.fine)), roughness(mended.float())
+        suits = MOST * (there + LEAST) / added.clamp(min=LEAST / 100)
+        return mended * torch.maximum(suits.clamp(max=1).to(mended.dtype), appears)
 
     def _appearing(self, features: Tensor) -> Tensor:
         """Return how much of each spot is new in the midst of it, ``(n, 1, y, x)``; untrained 0."""

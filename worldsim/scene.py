@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from worldsim.drift import Drift
@@ -12,6 +13,8 @@ from worldsim.model import WorldTransformer
 from worldsim.momentum import Gone
 from worldsim.painter import Moved, Nearby
 from worldsim.surroundings import Around, Surroundings
+
+GONE = 3.2  # how worn pictures are, on average, of which too little is left
 
 
 class Drawn(NamedTuple):
@@ -36,7 +39,11 @@ class Scene:
     """
 
     def __init__(self, network: WorldTransformer, lanes: int):
-        self._draw = network.canvas.draw
+        canvas, device = network.canvas, network.device
+        self._draw = canvas.draw
+        # The newest frames that were really seen.
+        size = canvas.side // canvas.cell
+        self.seen = torch.zeros(lanes, canvas.matrix.shape[0], size, size, device=device)
         self.drift = Drift(network, lanes) if network.momentum else None
         self.around = Surroundings(network.canvas, lanes) if network.painter else None
         self.invention = Invention(network, network.inventor, lanes) if network.inventor else None
@@ -44,7 +51,7 @@ class Scene:
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
         parts = self.drift, self.around, self.invention
-        return tuple(x for part in parts if part for x in part.state())
+        return (self.seen, *(x for part in parts if part for x in part.state()))
 
     def forget(self, lanes: Tensor, latents: Tensor) -> None:
         """Begin some lanes anew with empty frames, ``(B, c, h, w)``."""
@@ -57,6 +64,15 @@ class Scene:
         """Say what a prompt said of some lanes, words added up ``(B, D)``."""
         if self.invention:
             self.invention.said[lanes] = said
+
+    def worn(self, lanes: Tensor) -> Tensor:
+        """Say how worn the newest frames are, ``(B,)``; 0 where nobody knows."""
+        return self.around.worn(lanes) if self.around else torch.zeros(len(lanes))
+
+    def again(self, lanes: Tensor) -> Drawn:
+        """Return the newest frames that were really seen, to go on from; nothing moves there."""
+        drift = torch.zeros_like(self.drift.drift[lanes]) if self.drift else None
+        return Drawn(self.seen[lanes], drift)
 
     def ahead(
         self, lanes: Tensor, said: Tensor, past: Tensor, time: Tensor
@@ -78,7 +94,8 @@ class Scene:
         drift = self.drift.of(moved) if self.drift else None
         around = self.around.moved(lanes, moved) if self.around else None
         if self.invention and around:
-            latents, around = self.invention.into(lanes, latents, around, noise)
+            like = self._draw(self.seen[lanes])
+            latents, around = self.invention.into(lanes, latents, around, like, noise)
         return Drawn(latents, drift, around)
 
     def take(
@@ -94,8 +111,8 @@ class Scene:
             self.drift.take(lanes, heard, drift)
         if self.around:
             self.around.take(lanes, self._draw(latents), around)
-        if self.invention and around is None:
-            self.invention.like[lanes] = self._draw(latents)
+        if around is None:
+            self.seen[lanes] = latents.to(self.seen)
 
     def take_back(self, lanes: Tensor) -> None:
         """Undo the last `take` of some lanes."""

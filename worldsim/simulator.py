@@ -10,11 +10,13 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from worldsim.answers import Answers
 from worldsim.checkpoint import Checkpoint, RolloutConfig, Start, weights_id
 from worldsim.codec import to_float, to_uint8
 from worldsim.errors import WorldsimError
@@ -22,9 +24,10 @@ from worldsim.likelihood import one_step_flow_loss
 from worldsim.precision import multiplies_bf16
 from worldsim.rollout import Rollout
 from worldsim.sampler import noise_levels
+from worldsim.scene import GONE
 from worldsim.starts import check_frames, check_start
-from worldsim.text import REWARD_BINS
 
+STAGES = "denoise", "commit", "decode"
 UNDRAWN = 0.5  # in the place of luck: an end comes where it is the likelier
 
 
@@ -32,13 +35,15 @@ UNDRAWN = 0.5  # in the place of luck: an end comes where it is the likelier
 class StepOutput:
     """What the world answers: uint8 ``(B, H, W, 3)``, float ``(B,)`` on average, bool ``(B,)``.
 
-    Whether a world ends is drawn: with `end_chances`, ``(B,)``.
+    Whether a world ends is drawn: with `end_chances`, ``(B,)``. How little frames have left of what
+    was seen is `worn`, ``(B,)``, see `scene.GONE`.
     """
 
     frames: Tensor
     rewards: Tensor
     terminated: Tensor
     end_chances: Tensor
+    worn: Tensor
 
 
 @dataclass
@@ -94,7 +99,7 @@ class Simulator:
             for number in (self.config.num_steps, self.config.first_steps)
         )
         self.image_size: int = self.codec.config.image_size
-        self.stage_ms = {"denoise": 0.0, "commit": 0.0, "decode": 0.0}
+        self.stage_ms = dict.fromkeys(STAGES, 0.0)
         self._rollout = Rollout(
             self.network, self.tokenizer, self.config, num_envs, self.codec.latent_shape
         )
@@ -199,13 +204,22 @@ class Simulator:
         answer = self._answer(every, self._rollout.commit(every, *drawn), luck)
         committed = time.perf_counter()
         frames = self._decode(drawn.latents)
-        decoded = time.perf_counter()
-        self.stage_ms = {
-            "denoise": 1e3 * (denoised - began),
-            "commit": 1e3 * (committed - denoised),
-            "decode": 1e3 * (decoded - committed),
-        }
-        return StepOutput(frames, *answer)
+        times = pairwise((began, denoised, committed, time.perf_counter()))
+        self.stage_ms = {k: 1e3 * (b - a) for k, (a, b) in zip(STAGES, times, strict=True)}
+        return StepOutput(frames, *answer[:3], self._rollout.scene.worn(every).cpu())
+
+    @torch.inference_mode()
+    def begin_again(self) -> list[int]:
+        """Show lanes with too little left of what they saw the newest of it; return which.
+
+        A dream pushes about what it has seen: that grows, and what is beside it is made up.
+        """
+        every = torch.arange(self.num_envs, device=self.device)
+        gone = every[self._rollout.scene.worn(every) > GONE]
+        if len(gone):
+            self._rollout.read_step(gone, [[]] * len(gone))
+            self._rollout.commit(gone, *self._rollout.scene.again(gone))
+        return gone.tolist()
 
     def say(self, texts: Sequence[str | None]) -> None:
         """Put a sentence in the place of each lane's next action; None says nothing."""
@@ -269,22 +283,11 @@ class Simulator:
         shape = self._rollout.noise_shape
         return torch.stack([torch.randn(shape, generator=g) for g in self._noise])
 
-    def _answer(
-        self, lanes: Tensor, logits: Tensor, luck: Tensor | float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Turn the logits after a frame into mean rewards, ends and their chances.
-
-        What pays seldom is never the likeliest reward, which is the one that memory takes in. An
-        end is never likely either: it comes when its chance is above `luck`, 0 to 1.
-        """
-        ids = torch.tensor(self.tokenizer.answer_ids, device=self.device)
-        chance = logits[:, ids].softmax(dim=-1).unflatten(1, (2, -1))  # (B, end, bin)
-        end = chance[:, 1].sum(dim=-1).float().cpu()
-        terminated = end > luck
-        bins = chance.sum(dim=1).float()  # (B, bin)
-        said = terminated.long().to(self.device)
-        self._rollout.answer[lanes] = ids.view(2, -1)[said, bins.argmax(dim=-1)]
-        return bins.cpu() @ torch.tensor(REWARD_BINS), terminated, end
+    def _answer(self, lanes: Tensor, logits: Tensor, luck: Tensor | float) -> Answers:
+        """Hear what the world says after a frame."""
+        said = Answers.of(logits, self.tokenizer, luck)
+        self._rollout.answer[lanes] = said.tokens
+        return said
 
     def _encode(self, frames: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) -> (N, c, h, w)."""

@@ -76,6 +76,11 @@ class Surroundings:
         of = self._of(lanes)
         return Nearby(opened(_middle(self.view, up, left)[of], self.values), self.fine[of])
 
+    def worn(self, lanes: Tensor) -> Tensor:
+        """Return how worn the newest pictures are on average, ``(B,)``, see `advection.WORN`."""
+        sight = _middle(self.view, *self.margins)[self._of(lanes)]
+        return opened(sight, self.values)[:, -1].float().mean(dim=(1, 2))
+
     def moved(self, lanes: Tensor, moved: Moved) -> Around:
         """Return what `take` wants of a step, leaving everything as it is."""
         of = self._of(lanes)

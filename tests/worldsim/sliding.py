@@ -126,7 +126,15 @@ class SlidingDream:
         self.lanes = [self.places[start.frames[-1].tobytes()] for start in starts]
         self.said: list[str | None] = [None] * self.num_envs
         self.left = [0] * self.num_envs
+        self.first, self.since = self.lanes[0], 0
         return self._frames()
+
+    def begin_again(self) -> list[int]:
+        """The first of the lanes does so every eight steps."""
+        if self.since < 8:
+            return []
+        self.lanes[0], self.since = self.first, 0
+        return [0]
 
     def say(self, texts: Any) -> None:
         meaning = {
@@ -142,6 +150,7 @@ class SlidingDream:
 
     def step(self, actions: Any) -> Any:
         self.num_steps += 1
+        self.since += 1
         said = [s if left > 0 else None for s, left in zip(self.said, self.left, strict=True)]
         self.left = [left - 1 for left in self.left]
         words = [a if a is not None else s for a, s in zip(actions, said, strict=True)]

@@ -1,9 +1,9 @@
 import torch
 
 from tests.worldsim.pictures import pictures
-from worldsim.advection import coarser, finer, mirrored, smooth
+from worldsim.advection import coarser, finer, mirrored, roughness, smooth
 from worldsim.canvas import Canvas
-from worldsim.painter import KEPT, Moved, Nearby, Painter, inside
+from worldsim.painter import KEPT, LEAST, MOST, Moved, Nearby, Painter, inside
 
 NONE_NEW = torch.zeros(2, 1, 32, 32)
 NEW_ABOVE = torch.zeros(2, 1, 32, 32)
@@ -55,7 +55,7 @@ def at_random(painter):
     return painter
 
 
-def test_where_nothing_happens_the_picture_stays_but_for_what_is_new():
+def test_where_nothing_happens_the_picture_stays():
     """Whatever flow and mending would say of the left half."""
     painter, given, whole = at_random(make_painter()), pictures(), torch.randn(2, 7)
     left = torch.ones(2, 1, 16, 16)
@@ -65,8 +65,7 @@ def test_where_nothing_happens_the_picture_stays_but_for_what_is_new():
     torch.testing.assert_close(moved.picture[..., :15], given[..., :15], rtol=0, atol=1e-4)
     assert (moved.picture[..., 18:] - given[..., 18:]).abs().max() > 0.01
     added = painter.mended(moved._replace(new=NEW_ABOVE), given, features, whole)
-    assert not added[:, :, 16:, :16].any()
-    assert added[:, :, :16, :16].any() and added[:, :, 16:, 16:].any()
+    assert not added[..., :16].any() and added[..., 16:].any()
 
 
 def test_what_happens_may_be_said_for_all_of_the_picture_at_once():
@@ -130,17 +129,32 @@ def test_mending_adds_detail_and_no_colour():
     torch.testing.assert_close(colour, torch.zeros_like(colour), rtol=0, atol=1e-5)
 
 
-def test_towards_the_edges_less_is_mended_but_for_what_is_new():
+def test_towards_the_edges_less_is_mended():
     painter, given, whole = at_random(make_painter()), pictures(), torch.randn(2, 7)
+    with torch.no_grad():
+        painter.draw.weight.mul_(1e-3)  # so little that all of it suits the picture
     moved, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
-    moved, kept = moved._replace(new=NEW_ABOVE), painter.inside.clone()
-    less = painter.mended(moved, given, features, whole)
+    kept, less = painter.inside.clone(), painter.mended(moved, given, features, whole)
     painter.inside.fill_(1)
-    full = painter.mended(moved, given, features, whole)
-    torch.testing.assert_close(less[:, :, :16], full[:, :, :16])
-    torch.testing.assert_close(less[:, :, 16:], (kept * full)[:, :, 16:])
+    torch.testing.assert_close(less, kept * painter.mended(moved, given, features, whole))
     assert (inside(32, 2.0)[16, :3] == torch.tensor([0.25, 0.75, 1.0])).all()
     assert (kept[8:24, 8:24] == 1).all() and kept[:, 0].max() == kept[-1].max() < 0.5
+
+
+def test_what_is_mended_suits_the_contrast_of_what_was_never_mended():
+    """Half of the picture is an even wall, whatever was mended in it; a ball appears there."""
+    painter, whole = at_random(make_painter(may_appear=False)), torch.randn(2, 7)
+    wall = pictures().clone()
+    wall[..., 16:] = 0.2
+    moved, features = painter.move(past(), torch.randn(2, 5, 4, 4), whole)
+    moved = moved._replace(fine=finer(wall), picture=pictures())
+    added = painter.mended(moved, pictures(), features, whole).detach()
+    there, said = roughness(wall)[..., :12], roughness(added)
+    assert 0.05 < said[..., :12].mean() < MOST * (there + LEAST).mean()
+    assert said[..., 28:].max() < 2 * LEAST and added[..., 28:].abs().max() < 0.02
+    painter._appearing = lambda features: torch.ones_like(features[:, :1])
+    all_of_it = painter.mended(moved, pictures(), features, whole).detach()
+    assert roughness(all_of_it)[..., 28:].mean() > 10 * said[..., 28:].mean()
 
 
 def test_what_is_even_is_smooth_already():

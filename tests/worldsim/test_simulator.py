@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.worldsim.tiny import make_checkpoint
+from tests.worldsim.worn import wear_out
 from worldsim.errors import WorldsimError
 from worldsim.simulator import Simulator
 from worldsim.text import REWARD_BINS
@@ -52,9 +53,26 @@ def test_a_step_gives_pictures_rewards_and_ends(dream):
     assert out.rewards.dtype == torch.float32 and out.rewards.shape == (3,)
     assert out.rewards.abs().max() < max(REWARD_BINS)
     assert out.terminated.dtype == torch.bool and out.terminated.shape == (3,)
+    assert out.worn.shape == (3,) and out.worn.min() > 0 and out.worn.max() < 1
     assert out.end_chances.shape == (3,) and 0 < out.end_chances.min() < out.end_chances.max() < 1
     assert set(dream.stage_ms) == {"denoise", "commit", "decode"}
     assert all(ms > 0 for ms in dream.stage_ms.values())
+
+
+def test_a_dream_with_nothing_left_of_what_it_saw_begins_again_and_the_others_go_on(dream):
+    film(dream, KEYS, KEYS)
+    snapshot = dream.snapshot()
+    assert not dream.begin_again(), "enough is left"
+    undisturbed = film(dream, KEYS)[0]
+    dream.restore(snapshot)
+    wear_out(dream, [1])
+    assert dream.begin_again() == [1] and not dream.begin_again()
+    rollout, last = dream._rollout, torch.as_tensor(dream.starts[1].frames[-1:])
+    torch.testing.assert_close(rollout.past[1, 0], dream._encode(last)[0])
+    assert not rollout.scene.worn(torch.tensor([1])).any()
+    out = dream.step(KEYS)
+    assert torch.equal(out.frames[0], undisturbed[0]) and torch.equal(out.frames[2], undisturbed[2])
+    assert not torch.equal(out.frames[1], undisturbed[1]) and out.worn.max() < 1
 
 
 @pytest.mark.parametrize("end", [False, True])
@@ -62,7 +80,7 @@ def test_a_step_gives_pictures_rewards_and_ends(dream):
 def test_reward_and_end_are_what_is_answered(dream, reward, end):
     logits = torch.zeros(3, len(dream.tokenizer))
     logits[:, dream.tokenizer.reward_id(reward, end)] = 30.0
-    rewards, ended, _ = dream._answer(torch.arange(3), logits, 0.5)
+    rewards, ended, *_ = dream._answer(torch.arange(3), logits, 0.5)
     assert rewards.tolist() == pytest.approx([reward] * 3) and ended.tolist() == [end] * 3
 
 
@@ -70,7 +88,7 @@ def test_an_end_comes_as_often_as_its_chance_says(dream):
     logits = torch.full((3, len(dream.tokenizer)), -60.0)
     for end, chance in ((False, 0.9), (True, 0.1)):
         logits[:, dream.tokenizer.reward_id(0.0, end)] = float(np.log(chance))
-    _, ended, chances = dream._answer(torch.arange(3), logits, torch.tensor([0.05, 0.15, 0.95]))
+    _, ended, chances, _ = dream._answer(torch.arange(3), logits, torch.tensor([0.05, 0.15, 0.95]))
     assert ended.tolist() == [True, False, False]
     assert chances.tolist() == pytest.approx([0.1] * 3, abs=1e-5)
     said = [dream.tokenizer.reward_id(0.0, end) for end in (True, False, False)]

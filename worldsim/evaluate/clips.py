@@ -52,6 +52,9 @@ class Dreamer(Protocol):
     def step(self, actions: Sequence[str | None]) -> Step:
         """Act in every lane."""
 
+    def begin_again(self) -> list[int]:
+        """Let lanes with too little left of what they saw go on from there; return which."""
+
     def say(self, texts: Sequence[str | None]) -> None:
         """Say a sentence in every lane."""
 
@@ -157,6 +160,7 @@ def dream(
     num_steps: int | None = None,
     seed: int = 0,
     desc: str = "dream",
+    begun: list[int] | None = None,
 ) -> np.ndarray:
     """Let the model dream on from every clip's context.
 
@@ -169,6 +173,7 @@ def dream(
         num_steps: Steps after a sentence.
         seed: Lane i of the clips dreams with `seed + i`, whatever the number of lanes.
         desc: Label of the progress bar.
+        begun: Let dreams begin again, see `Simulator.begin_again`, and note here which clip's did.
 
     Returns:
         uint8 `(N, steps, H, W, 3)`.
@@ -189,6 +194,8 @@ def dream(
             words: list[str | None] = [None] * lanes
             if sentences is None:
                 words = [clips.spec.action_text(int(taken[row, step])) for row in rows]
+            if begun is not None:
+                begun += [first + lane for lane in simulator.begin_again() if lane < filled]
             frames = simulator.step(words).frames
             out[first : first + filled, step] = frames[:filled].cpu().numpy()
             bar.update()

@@ -31,27 +31,38 @@ def measure_drift(
         ``inside``: the share of dreamed frames with every statistic inside the real frames'
         1st to 99th percentile; ``inside_real``: the same share of the real frames themselves
         (several statistics, so less than .98); the share by statistic; ``over_time``: by tenth
-        of the rollout. And the dreamed frames, uint8 `(starts, steps / 25, H, W, 3)`.
+        of the rollout. ``again``: the same where dreams begin again once too little is left of
+        what they saw, as environments let them, and how often a dream does, ``begun``. And the
+        dreamed frames, uint8 `(2 * starts, steps / 25, H, W, 3)`.
     """
     starts = clips.pick(np.arange(num_starts) % len(clips))
     actions = long_actions(dataset, num_starts, num_steps, seed)
-    frames = dream(simulator, starts, actions, seed=seed, desc="drift")
     real = _statistics(real_frames(dataset, simulator.image_size, seed))
-    seen = _statistics(frames.reshape(-1, *frames.shape[2:]))
     bounds = {name: np.percentile(values, (LOW, HIGH)) for name, values in real.items()}
-    inside, inside_real = _inside(seen, bounds), _inside(real, bounds)
-    together = np.all(list(inside.values()), 0).reshape(num_starts, num_steps)
-    tenths = np.array_split(together, min(10, num_steps), axis=1)
+    begun = list[int]()
+    plain = dream(simulator, starts, actions, seed=seed, desc="drift")
+    again = dream(simulator, starts, actions, seed=seed, desc="again", begun=begun)
     result = {
-        "inside": float(together.mean()),
-        "inside_real": float(np.all(list(inside_real.values()), 0).mean()),
-        "statistics": {name: float(values.mean()) for name, values in inside.items()},
-        "over_time": [float(part.mean()) for part in tenths],
+        **_looks(plain, bounds),
+        "again": {**_looks(again, bounds), "begun": len(begun) / num_starts},
+        "inside_real": float(np.all(list(_inside(real, bounds).values()), 0).mean()),
         "real_range": {name: [float(low), float(high)] for name, (low, high) in bounds.items()},
         "steps": num_steps,
         "starts": num_starts,
     }
-    return result, frames[:, :: max(1, num_steps // 40)]
+    return result, np.concatenate([plain, again])[:, :: max(1, num_steps // 40)]
+
+
+def _looks(frames: np.ndarray, bounds: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Say which of dreamed frames `(starts, steps, H, W, 3)` look real."""
+    inside = _inside(_statistics(frames.reshape(-1, *frames.shape[2:])), bounds)
+    together = np.all(list(inside.values()), 0).reshape(frames.shape[:2])
+    tenths = np.array_split(together, min(10, frames.shape[1]), axis=1)
+    return {
+        "inside": float(together.mean()),
+        "statistics": {name: float(values.mean()) for name, values in inside.items()},
+        "over_time": [float(part.mean()) for part in tenths],
+    }
 
 
 def long_actions(dataset: Dataset, rows: int, steps: int, seed: int) -> np.ndarray:

@@ -70,7 +70,9 @@ def summary(result: dict[str, Any], world: str) -> str:
         row = found["drift"]
         lines.append(
             f"drift: {row['inside']:.3f} of frames inside the real range "
-            f"(real frames: {row['inside_real']:.3f}) over {row['steps']} steps"
+            f"(real frames: {row['inside_real']:.3f}) over {row['steps']} steps; "
+            f"{row['again']['inside']:.3f} where dreams begin again, {row['again']['begun']:.0f} "
+            "times each"
         )
     if "rest" in found:
         row = found["rest"]

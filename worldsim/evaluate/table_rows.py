@@ -190,6 +190,10 @@ ROWS = (
         ("{drift/inside:%} % ({drift/inside_real:%} %)",),
     ),
     Row(
+        "the same where dreams begin again once little is left of what they saw; how often each",
+        ("{drift/again/inside:%} %; {drift/again/begun:0}",),
+    ),
+    Row(
         "at rest, nobody acts: LPIPS to where it began after 1, 4 and 10 seconds (another place; "
         "through the codec)",
         (REST,),

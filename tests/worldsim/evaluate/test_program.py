@@ -143,6 +143,8 @@ def test_a_dream_that_is_right_gets_full_marks_under_the_promised_keys(folder):
     counted, plain = world["lasting"]["counted"], world["lasting"]["plain"]
     assert counted["during"] > 0.6 and counted["after"] < 0.3 < 0.6 < plain["after"]
     assert world["drift"]["inside"] > 0.6 and len(world["drift"]["over_time"]) == 10
+    again = world["drift"]["again"]
+    assert again["inside"] > 0.6 and again["begun"] == pytest.approx(4 / 3), "one of three, 4 times"
     assert world["rest"]["10"] < 0.05 < world["rest"]["elsewhere"]
     page = (folder / "eval" / "report.html").read_text()
     pictures = {p.name for p in (folder / "eval").glob("*.png")}
