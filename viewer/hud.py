@@ -99,12 +99,14 @@ def _draw_controls(
 
 
 def _numbers(view: View, spec: WorldSpec, moment: Moment) -> list[tuple[str, str]]:
+    known = [] if moment.known is None else [("known", f"{100 * moment.known:.0f} %")]
     return [
         ("steps/s", f"{view.fps:.1f} of {spec.steps_per_second:g}"),
         ("model" if view.dream else "simulator", f"{moment.step_ms:.0f} ms"),
         ("step", f"{moment.step}  ({moment.step / spec.steps_per_second:.1f} s)"),
         ("reward", f"{moment.reward:+.2f}"),
         ("return", f"{moment.total_reward:+.2f}"),
+        *known,
         ("start", view.start),
     ]
 

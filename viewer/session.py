@@ -35,6 +35,7 @@ class Moment:
         step_ms: Milliseconds the world took for the last step.
         action: Words of the last action, "" after a reset.
         sentence: What was last said since the reset, "" for nothing.
+        known: Of a dream, how much of the detail that was once seen is left, 0 to 1.
     """
 
     frame: np.ndarray
@@ -45,6 +46,7 @@ class Moment:
     step_ms: float = 0.0
     action: str = ""
     sentence: str = ""
+    known: float | None = None
 
 
 class Session:
@@ -140,6 +142,7 @@ class Session:
             step_ms=float(self.info.get("step_ms", took)),
             action=words,
             sentence=self.now.sentence,
+            known=2 ** -self.info["worn"] if "worn" in self.info else None,
         )
         self._happened(
             {

@@ -200,6 +200,8 @@ class Worker:
             session.step(self._choose(session))
         except RecordingError as error:
             self._tell(f"recording stopped: {error}")
+        if session.info.get("again"):
+            self._tell("little was left of this place: back to what was seen of it")
         self._times.append(time.monotonic())
 
     def _rest(self, session: Session) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import tests.fakes  # noqa: F401 (registers the fake world)
+from tests.fakes import FakeDream
 from viewer.controls import HeldKeys
 from viewer.session import Session
 from viewer.sidecar import read_sidecar
@@ -112,6 +112,14 @@ def test_a_watched_agent_goes_on_to_the_next_start_when_its_episode_ends(
     start_was = worker.view.start
     time.sleep(0.5)
     assert worker.view.start == start_was and worker.view.moment.ended, "a person chooses"
+
+
+def test_a_dream_that_begins_again_says_so_and_how_much_it_knows(start, monkeypatch) -> None:
+    step, told = FakeDream.step, {"worn": 1.0, "again": True}
+    monkeypatch.setattr(FakeDream, "step", lambda env, action: (*step(env, action)[:4], told))
+    worker = start()
+    wait(lambda: worker.view.moment.known == 0.5)
+    wait(lambda: "back to what was seen" in worker.view.message[1])
 
 
 def test_without_an_agent_there_is_nobody_to_take_over(start) -> None:
