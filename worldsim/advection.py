@@ -14,7 +14,7 @@ MARKS = 3  # beside colours: whether a spot was ever in sight, was ever really s
 WORN = 6.0  # of what nothing is known at all; else it is known as means over 2^worn pixels
 ROUND = 4  # pixels to each side, of what is around a spot
 BELIEVED = 8  # pixels beyond an edge, where what a mirror shows is known half as finely as in sight
-WEAR = 0.04  # of a doubling, that a step wears a spot that moves, by a quarter of a pixel or more
+WEAR = 0.025  # of a doubling, that a step wears a spot that moves, by a quarter of a pixel or more
 FAR = 4.0  # of what a mirror shows, at most: elsewhere things are laid out much as here
 
 
