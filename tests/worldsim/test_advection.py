@@ -2,7 +2,16 @@ import pytest
 import torch
 
 from tests.worldsim.pictures import pictures
-from worldsim.advection import BELIEVED, FAR, FINER, advect, coarser, finer, mirrored
+from worldsim.advection import (
+    BELIEVED,
+    FAR,
+    FINER,
+    advect,
+    coarser,
+    finer,
+    mirrored,
+    roughness,
+)
 
 
 def flow(right, down):
@@ -104,3 +113,14 @@ def test_beyond_the_edges_there_is_a_mirror_that_nobody_has_seen():
     assert worn[5, 27 + BELIEVED] == 1 and 0 < worn[5, 28] < worn[5, 29] < 1
     assert worn[0, 20 - BELIEVED] == 1 and worn[0, 20] == worn[3, 17], "by the farther edge"
     assert mirrored(pictures(size=8), 3, 999)[:, 5].max() == FAR
+
+
+def test_roughness_is_the_contrast_of_what_is_around_a_spot():
+    picture = torch.full((1, 3, 32, 32), 0.4)
+    picture[..., 16:] += 0.1 * (torch.arange(16) % 2 * 2 - 1.0)  # stripes, to the right
+    rough = roughness(picture)[0, 0]
+    assert rough[:, :8].max() < 1e-4
+    torch.testing.assert_close(rough[:, 25:28], torch.full((32, 3), 0.1), rtol=0, atol=0.012)
+    even = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    roughness(even).sum().backward()
+    assert even.grad.isfinite().all(), "nothing has a slope, too"
