@@ -209,7 +209,7 @@ class Painter(nn.Module):
         It is detail alone, nothing on average over an eighth of the picture each way: colours come
         by motion, a rollout would add up the smallest leaning to a colour without end. What was
         never in sight may get its colours here; so may what appears in the midst of a picture, such
-        as a ball of fire that was a dot a step ago. Of that as much is added as is said, elsewhere
+        as a ball of fire that was a dot a step ago. Of the latter all that is said is added, else
         no more than suits the contrast there without what was ever mended: a dream sees what it
         mended, mends it again, and would end as rows of dots on even walls. Towards the edges less
         and less is mended: what lies beyond is not seen, and what is guessed there would gather.

@@ -7,12 +7,10 @@ import math
 import gymnasium
 import numpy as np
 import pytest
-import torch
 
 import envs  # noqa: F401
 from envs.dream import DreamEnv
 from tests.worldsim.tiny import SPEC, make_checkpoint
-from tests.worldsim.worn import wear_out
 from worldsim.errors import WorldsimError
 
 ID = "worldsim/DreamDoom-v0"
@@ -189,20 +187,6 @@ def test_a_step_says_what_was_done_and_how_long_it_took(env):
     assert 0 <= info["worn"] <= 6 and info["again"] is False and len(info) == 4
     assert set(env.unwrapped.stage_ms) == {"denoise", "commit", "decode"}
     assert len(env.unwrapped.model_id) == 64
-
-
-@pytest.mark.parametrize("begins_again", [True, False])
-def test_a_dream_with_nothing_left_of_what_it_saw_begins_again(folder, begins_again):
-    """Worn out, it goes on as if its newest real frame had just been seen, if it may."""
-    env = DreamEnv(checkpoint=folder, begins_again=begins_again)
-    env.reset(seed=0, options={"start": 0})
-    assert not any(env.step(FORWARD)[4]["again"] for _ in range(3))
-    wear_out(env._core.simulator, [0])
-    info = env.step(0)[4]
-    assert info["again"] is begins_again and (info["worn"] < 1) is begins_again
-    rollout = env._core.simulator._rollout
-    assert torch.equal(rollout.past[0, 1], rollout.scene.seen[0]) is begins_again
-    assert env.step(0)[4]["again"] is False
 
 
 WRONG_ACTIONS = [

@@ -10,7 +10,6 @@ import envs  # noqa: F401
 from envs.dream import DreamEnv
 from envs.dream_vector import DreamVectorEnv
 from tests.worldsim.tiny import SPEC, make_checkpoint
-from tests.worldsim.worn import wear_out
 from worldsim.errors import WorldsimError
 
 ID = "worldsim/DreamDoom-v0"
@@ -81,26 +80,6 @@ def test_make_vec_gives_one_native_batch_with_the_single_world_s_spaces(env, fol
         assert value.shape == (3,) and value.dtype == kind
     told = {f"{mark}{name}" for name in TOLD for mark in ("", "_")}
     assert info["_action_text"].all() and set(info) == told
-
-
-def test_only_worlds_with_nothing_left_of_what_they_saw_begin_again(make):
-    env = make()
-    env.reset(seed=0)
-    env.step(KEYS)
-    wear_out(env._core.simulator, [1])
-    _, _, _, truncated, info = env.step(KEYS)
-    assert info["again"].tolist() == [False, True, False] and not truncated.any()
-    assert info["worn"].max() < 1
-
-
-def test_a_lost_dream_is_cut_off_where_that_is_asked_for(make):
-    env = make(cut_lost=True)
-    env.reset(seed=0)
-    env.step(KEYS)
-    wear_out(env._core.simulator, [1])
-    _, _, terminated, truncated, info = env.step(KEYS)
-    assert truncated.tolist() == info["_final_obs"].tolist() == [False, True, False]
-    assert not terminated.any() and not info["final_info"]["again"].any()
 
 
 def test_an_episode_is_cut_in_the_step_it_ends_and_begins_anew(make):
