@@ -15,7 +15,6 @@ from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
 from worldsim.glance import Told
 from worldsim.heard import Heard
-from worldsim.invention import noise_channels
 from worldsim.model import WorldTransformer
 from worldsim.painter import Moved
 from worldsim.sampler import denoise
@@ -63,9 +62,9 @@ class Rollout:
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
         self.scene = Scene(network, lanes)
-        # Of noise for a frame: what invents wants more of it.
-        wanted = noise_channels(latent_shape[0]) if network.inventor else latent_shape[0]
-        self.noise_shape = (wanted, *latent_shape[1:])
+        # Of noise for a frame: what invents wants some for every pixel, (v * cell², h, w).
+        pixels = len(network.canvas.blank) if network.inventor else latent_shape[0]
+        self.noise_shape = (pixels, *latent_shape[1:])
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -81,7 +80,7 @@ class Rollout:
     def read_prompt(self, lanes: Tensor, ids: list[int]) -> None:
         """Read a sentence before the first frame."""
         self._read(lanes, self._pad([[self.tokenizer.begin, *ids]] * len(lanes), first=0))
-        self.scene.tell(lanes, ids)
+        self.scene.tell(lanes, self.heard.said[lanes])
 
     def read_step(self, lanes: Tensor, words: Sequence[list[int]]) -> None:
         """Read the words that lead to a frame which is already known."""
@@ -161,7 +160,7 @@ class Rollout:
 
         noise = noise.to(self.device)
         if words is None and self.scene.invention:
-            return Drawn(self.scene.invention.first(lanes, noise))
+            return Drawn(self.scene.invention.first(lanes, noise, levels))
         home = None if words is None else self.home[lanes]
         latents = denoise(noise[:, : self.past.shape[2]], velocity, levels)
         latents = self.network.canvas.settle(latents, home)

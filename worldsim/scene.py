@@ -60,10 +60,10 @@ class Scene:
         if self.around:
             self.around.take(lanes, self._draw(latents), None)
 
-    def tell(self, lanes: Tensor, ids: list[int]) -> None:
-        """Say what a prompt said of some lanes."""
+    def tell(self, lanes: Tensor, said: Tensor) -> None:
+        """Say what a prompt said of some lanes, words added up ``(B, D)``."""
         if self.invention:
-            self.invention.tell(lanes, ids)
+            self.invention.said[lanes] = said
 
     def worn(self, lanes: Tensor) -> Tensor:
         """Say how worn the newest frames are, ``(B,)``; 0 where nobody knows."""

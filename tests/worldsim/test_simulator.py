@@ -18,7 +18,7 @@ def simulator(num_envs=1, invent_width=0, **options):
     return Simulator(checkpoint, num_envs, device="cpu", **({"dtype": torch.float32} | options))
 
 
-@pytest.fixture(scope="module", params=[0, 64], ids=["", "inventing"])
+@pytest.fixture(scope="module", params=[0, 96], ids=["", "inventing"])
 def three(request):
     return simulator(3, request.param)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from worldsim.checkpoint import Checkpoint
-from worldsim.train.album import Album
 from worldsim.train.batches import Batches
 from worldsim.train.ends import describe, fit_ends
-from worldsim.train.inventions import fit_inventor
+from worldsim.train.inventions import Album, fit_inventor
 from worldsim.train.meanings import describe_learnt, fit_meanings
 from worldsim.train.run import RunFolder
 

@@ -137,7 +137,7 @@ def train(config: TrainConfig) -> None:
     if (config.invent_steps > 0) != bool(config.model.invent_width):
         raise WorldsimError(
             f"invent_steps={config.invent_steps} model.invent_width={config.model.invent_width}: "
-            "what invents must learn to, set both (12000 and 256) or neither"
+            "what invents must learn to, set both (7000 and 96) or neither"
         )
     weights, hindsight = config.objective, None
     if network.momentum or network.painter and (weights.hindsight_weight or weights.pace_weight):
