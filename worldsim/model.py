@@ -15,11 +15,11 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from worldsim.attention import Attend, frame_positions, rotary_angles, text_positions
+from worldsim.beyond import Beyond
 from worldsim.block import Block
 from worldsim.canvas import Canvas
 from worldsim.glance import Glance, Told
 from worldsim.hearing import Hearing
-from worldsim.inventor import Inventor
 from worldsim.levels import spread, surprise, waves
 from worldsim.momentum import Gone, Momentum
 from worldsim.painter import Moved, Nearby, Painter
@@ -51,7 +51,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
         may_invent: Whether the painter knows what was never in sight, see `Painter`.
-        invent_width: Channels, a multiple of 96, of what invents pictures, see `Inventor`; or 0.
+        beyond_width: Channels, a multiple of 8, of what looks over edges, see `Beyond`; or 0.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
         glance_width: Channels, a multiple of 8, of what questions are told, see `Glance`; or 0.
     """
@@ -79,7 +79,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         may_rest: bool = False,
         may_appear: bool = False,
         may_invent: bool = False,
-        invent_width: int = 0,
+        beyond_width: int = 0,
         hears: bool = False,
         glance_width: int = 0,
     ):
@@ -87,8 +87,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if width % 64 or latent_size % patch or stem_width % 8 or glance_width % 8:
             given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
             raise ValueError(f"{given} do not fit together")
-        if invent_width and (cell == 1 or invent_width % 96):
-            raise ValueError(f"{invent_width=} {cell=}: it wants a linear codec and 96, 192, …")
+        if beyond_width and (cell == 1 or not painter_width or beyond_width % 8):
+            given = f"{beyond_width=} {painter_width=} {cell=}"
+            raise ValueError(f"{given}: it wants a painter, a linear codec and 8, 16, …")
         if momentum_width and (cell == 1 or not painter_width or momentum_width % 32):
             given = f"{momentum_width=} {painter_width=} {cell=}"
             raise ValueError(f"{given}: it wants a painter, a linear codec and 32, 64, …")
@@ -103,8 +104,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             parts = match_width, momentum_width > 0, may_rest, may_appear, may_invent
             self.painter = Painter(self.canvas, plan_width, width, widths, *parts)
         self.momentum = Momentum(self.canvas, momentum_width, width) if momentum_width else None
-        invents = self.canvas.values, invent_width, width
-        self.inventor = Inventor(*invents) if invent_width else None
+        self.beyond = Beyond(self.canvas.values, beyond_width) if beyond_width else None
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))
         self.words = nn.Embedding(vocab_size, width)

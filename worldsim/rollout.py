@@ -62,9 +62,6 @@ class Rollout:
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
         self.scene = Scene(network, lanes)
-        # Of noise for a frame: what invents wants some for every pixel, (v * cell², h, w).
-        pixels = len(network.canvas.blank) if network.inventor else latent_shape[0]
-        self.noise_shape = (pixels, *latent_shape[1:])
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -80,7 +77,6 @@ class Rollout:
     def read_prompt(self, lanes: Tensor, ids: list[int]) -> None:
         """Read a sentence before the first frame."""
         self._read(lanes, self._pad([[self.tokenizer.begin, *ids]] * len(lanes), first=0))
-        self.scene.tell(lanes, self.heard.said[lanes])
 
     def read_step(self, lanes: Tensor, words: Sequence[list[int]]) -> None:
         """Read the words that lead to a frame which is already known."""
@@ -139,7 +135,7 @@ class Rollout:
             lanes: ``(B,)``.
             words: Token ids of what is done or said, one list a lane; may be empty. None for a
                 first frame, which nothing leads to.
-            noise: ``(B, *noise_shape)``.
+            noise: ``(B, c, h, w)``.
             levels: See `sampler.noise_levels`.
 
         Returns:
@@ -158,15 +154,12 @@ class Rollout:
                 text = None
             return velocities
 
-        noise = noise.to(self.device)
-        if words is None and self.scene.invention:
-            return Drawn(self.scene.invention.first(lanes, noise, levels))
         home = None if words is None else self.home[lanes]
-        latents = denoise(noise[:, : self.past.shape[2]], velocity, levels)
+        latents = denoise(noise.to(self.device), velocity, levels)
         latents = self.network.canvas.settle(latents, home)
         if moved is None or words is None:
             return Drawn(latents)
-        return self.scene.drawn(lanes, latents, moved, noise)
+        return self.scene.drawn(lanes, latents, moved)
 
     def commit(
         self,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from worldsim.drift import Drift
-from worldsim.invention import Invention
 from worldsim.model import WorldTransformer
 from worldsim.momentum import Gone
 from worldsim.painter import Moved, Nearby
@@ -45,12 +44,12 @@ class Scene:
         size = canvas.side // canvas.cell
         self.seen = torch.zeros(lanes, canvas.matrix.shape[0], size, size, device=device)
         self.drift = Drift(network, lanes) if network.momentum else None
-        self.around = Surroundings(network.canvas, lanes) if network.painter else None
-        self.invention = Invention(network, network.inventor, lanes) if network.inventor else None
+        looks = network.canvas, lanes, network.beyond
+        self.around = Surroundings(*looks) if network.painter else None
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
-        parts = self.drift, self.around, self.invention
+        parts = self.drift, self.around
         return (self.seen, *(x for part in parts if part for x in part.state()))
 
     def forget(self, lanes: Tensor, latents: Tensor) -> None:
@@ -59,11 +58,6 @@ class Scene:
             state[lanes] = 0
         if self.around:
             self.around.take(lanes, self._draw(latents), None)
-
-    def tell(self, lanes: Tensor, said: Tensor) -> None:
-        """Say what a prompt said of some lanes, words added up ``(B, D)``."""
-        if self.invention:
-            self.invention.said[lanes] = said
 
     def worn(self, lanes: Tensor) -> Tensor:
         """Say how worn the newest frames are, ``(B,)``; 0 where nobody knows."""
@@ -82,20 +76,16 @@ class Scene:
         near = self.around.near(lanes) if self.around else None
         return gone, near and Nearby(*(x[:, None] for x in near))
 
-    def drawn(self, lanes: Tensor, latents: Tensor, moved: Moved, noise: Tensor) -> Drawn:
+    def drawn(self, lanes: Tensor, latents: Tensor, moved: Moved) -> Drawn:
         """Finish frames that follow others; nothing is remembered before `take`.
 
         Args:
             lanes: ``(B,)``.
             latents: ``(B, c, h, w)``.
             moved: The frames before, moved, ``(B, 1, …)``.
-            noise: As of `Rollout.draw`.
         """
         drift = self.drift.of(moved) if self.drift else None
         around = self.around.moved(lanes, moved) if self.around else None
-        if self.invention and around:
-            like = self._draw(self.seen[lanes])
-            latents, around = self.invention.into(lanes, latents, around, like, noise)
         return Drawn(latents, drift, around)
 
     def take(

@@ -279,8 +279,8 @@ class Simulator:
             self._rollout.commit(lanes[here], torch.stack([latents[i][k] for i in here]))
 
     def _draw_noise(self) -> Tensor:
-        """Draw a frame of noise in every lane, (B, c or more, h, w)."""
-        shape = self._rollout.noise_shape
+        """Draw a frame of noise in every lane, (B, c, h, w)."""
+        shape = self.codec.latent_shape
         return torch.stack([torch.randn(shape, generator=g) for g in self._noise])
 
     def _answer(self, lanes: Tensor, logits: Tensor, luck: Tensor | float) -> Answers:

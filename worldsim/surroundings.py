@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from worldsim.advection import FINER, MARKS, coarser, finer, mirrored, smooth
+from worldsim.beyond import FAR, Beyond
 from worldsim.canvas import Canvas
 from worldsim.painter import NEAR, Moved, Nearby
 
@@ -47,9 +48,10 @@ class Surroundings:
     Args:
         canvas: Draws latents as pictures.
         lanes: How many.
+        beyond: Says what lies beyond edges; None: it is a mirror.
     """
 
-    def __init__(self, canvas: Canvas, lanes: int):
+    def __init__(self, canvas: Canvas, lanes: int, beyond: Beyond | None = None):
         self.side, self.values, device = canvas.side, canvas.values, canvas.matrix.device
         self.margins = round(HIGH * self.side), round(WIDE * self.side)
         size = [self.side + 2 * margin for margin in self.margins]
@@ -63,14 +65,17 @@ class Surroundings:
         # All three a step ago; after `take_back`, a step ahead.
         self.before = tuple(torch.zeros_like(x) for x in (self.view, self.left, self.fine))
         self.ahead = torch.zeros(lanes, dtype=torch.bool, device=device)
+        # Whether nobody has looked yet what may lie beyond the edges: so it does before it moves.
+        self.beyond, self.fresh = beyond, torch.zeros_like(self.ahead)
         self._every = torch.arange(lanes, device=device)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
-        return self.view, self.left, self.fine, *self.before, self.ahead
+        return self.view, self.left, self.fine, *self.before, self.ahead, self.fresh
 
     def near(self, lanes: Tensor) -> Nearby:
         """Return what a step can bring into sight, see `Painter.move`."""
+        self._look_beyond(lanes)
         reach = round(NEAR * self.side)
         up, left = (margin - reach for margin in self.margins)
         of = self._of(lanes)
@@ -122,6 +127,7 @@ class Surroundings:
         for old, now, new in zip(self.before, self._now(), (view, rest, fine), strict=True):
             old[of] = now[of]
             now[of] = new
+        self.fresh[lanes] = ~self.ahead[lanes] & seen
         self.ahead[lanes] = False
 
     def take_back(self, lanes: Tensor) -> None:
@@ -144,6 +150,26 @@ class Surroundings:
         left[begins] = 0
         view[begins] = closed(mirrored(pictures[begins], *self.margins))
         return Around(view, left, self.fine.new_zeros(()), self.fine.new_ones(1, 1, 1, 1))
+
+    def _look_beyond(self, lanes: Tensor) -> None:
+        """Put what may lie beyond the edges of frames that were seen in the place of mirrors."""
+        fresh = lanes[self.fresh[lanes]]
+        if self.beyond is None or not len(fresh):
+            return
+        (up, left), far = self.margins, 8 * round(FAR * self.side / 8)
+        wide, sight = opened(self.view[fresh], self.values).float(), slice(left, left + self.side)
+        colours = wide[:, : self.values]
+        pictures = colours[..., up : up + self.side, sight].contiguous()
+        left_of, right_of, above, below = (
+            self.beyond.over(pictures, side, reach)
+            for side, reach in (("left", far), ("right", far), ("up", up), ("down", up))
+        )
+        band = torch.cat([left_of[..., :far], right_of], dim=-1)
+        colours[:] = mirrored(band, up, left - far)[:, : self.values]
+        colours[..., : up + self.side, sight] = above
+        colours[..., up:, sight] = below
+        self.view[fresh] = closed(wide)
+        self.fresh[fresh] = False
 
     def _spread(self, flow: Tensor) -> Tensor:
         """Let all places move as the nearest in sight, (n, 2, y, x) -> (n, 2, H, W), down first."""

@@ -21,7 +21,6 @@ def three():
     return dreams()
 
 
-@pytest.mark.parametrize("three", [dreams(), dreams(invent_width=96)])
 def test_what_is_imagined_depends_on_sentence_and_seed_and_can_be_stepped_on_from(three):
     first = three.imagine(["a red box", "a red box", "a blue key"], seeds=[1, 2, 1])
     after = three.step(KEYS).frames

@@ -13,12 +13,12 @@ from worldsim.text import REWARD_BINS
 LONG = "word " * 40
 
 
-def simulator(num_envs=1, invent_width=0, **options):
-    checkpoint = make_checkpoint(invent_width=invent_width)
+def simulator(num_envs=1, beyond_width=0, **options):
+    checkpoint = make_checkpoint(beyond_width=beyond_width)
     return Simulator(checkpoint, num_envs, device="cpu", **({"dtype": torch.float32} | options))
 
 
-@pytest.fixture(scope="module", params=[0, 96], ids=["", "inventing"])
+@pytest.fixture(scope="module", params=[0, 8], ids=["", "beyond"])
 def three(request):
     return simulator(3, request.param)
 
@@ -131,7 +131,7 @@ def test_one_lane_can_begin_anew_while_the_others_go_on(dream):
 
 
 def test_a_lane_dreams_what_a_simulator_of_its_own_would(dream):
-    alone = simulator(1, dream.network.config.invent_width)
+    alone = simulator(1, dream.network.config.beyond_width)
     alone.reset([dream.starts[1]], seeds=[1])
     many, one = film(dream, KEYS, KEYS), film(alone, [None], [None])
     assert (many[:, 1].int() - one[:, 0].int()).abs().max() <= 1  # sums in another order

@@ -51,6 +51,55 @@ def test_it_begins_as_a_mirror_that_nobody_has_seen():
     torch.testing.assert_close(coarser(near.fine), pictures()[1:], rtol=0, atol=1e-5)
 
 
+class Saying(torch.nn.Module):
+    """What lies beyond an edge has a colour of its own on every side."""
+
+    looked = 0
+
+    def over(self, picture, side, far):
+        self.looked += len(picture)
+        beyond = torch.full_like(picture, {"right": 0.1, "left": 0.2, "up": 0.3, "down": 0.4}[side])
+        lie = {"right": (1, -1), "left": (-1, -1), "up": (-1, -2), "down": (1, -2)}[side]
+        beyond = beyond.narrow(lie[1], 0, far)
+        return torch.cat([picture, beyond][:: lie[0]], dim=lie[1])
+
+
+def test_what_is_said_to_lie_beyond_edges_takes_the_place_of_the_mirror_and_of_no_mark():
+    around = Surroundings(Canvas(channels=192, size=4, cell=8), 2, Saying())
+    around.take(EVERY, pictures(), None)
+    around.near(EVERY)
+    mirror, found = mirrored(pictures(), UP, LEFT).half(), kept(around)
+    assert torch.equal(found[:, 3:], mirror[:, 3:])
+    assert torch.equal(found[:, :3, *MIDDLE], mirror[:, :3, *MIDDLE])
+    right, left, up, down = (torch.tensor(k / 10).half() for k in (1, 2, 3, 4))
+    assert (found[:, :3, MIDDLE[0], LEFT + SIDE : LEFT + SIDE + 16] == right).all()
+    assert (found[:, :3, MIDDLE[0], LEFT - 16 : LEFT] == left).all()
+    assert (found[:, :3, :UP, MIDDLE[1]] == up).all()
+    assert (found[:, :3, UP + SIDE :, MIDDLE[1]] == down).all()
+    beside = slice(LEFT + SIDE, LEFT + SIDE + 16)
+    assert (found[:, :3, :UP, beside] == right).all(), "corners mirror what is beside the picture"
+    farther = found[:, :3, MIDDLE[0], LEFT + SIDE + 32 :]
+    assert torch.equal(farther, found[:, :3, MIDDLE[0], LEFT : LEFT + SIDE].flip(-1)[..., :32])
+
+
+def test_nobody_looks_beyond_an_edge_twice_or_before_things_move():
+    around = Surroundings(Canvas(channels=192, size=4, cell=8), 2, saying := Saying())
+    for seed in range(3):
+        around.take(EVERY, pictures(seed=seed), None)
+    assert not saying.looked
+    around.near(EVERY[1:])
+    assert saying.looked == 4, "sides of one of two"
+    around.near(EVERY)
+    go(around, right=1.0)
+    around.near(EVERY)
+    assert saying.looked == 8
+    before = kept(around).clone()
+    around.take_back(EVERY)
+    around.take(EVERY, pictures(seed=5), None)  # seen in the place of what was dreamed
+    around.near(EVERY)
+    assert saying.looked == 8 and not torch.equal(kept(around), before)
+
+
 def test_what_is_mended_is_no_part_of_what_moves_but_what_appears_is():
     around, flow = begun(), torch.zeros(2, 2, 16, 16)
     moved, drawn = pictures(seed=1), pictures(seed=2)

@@ -39,23 +39,23 @@ def make_checkpoint(
     window: int = 6,
     painter_width: int = 96,
     momentum_width: int = 0,
-    invent_width: int = 0,
+    beyond_width: int = 0,
 ) -> Checkpoint:
     """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros.
 
-    Its codec is one of convolutions; what has momentum or invents wants a linear one.
+    Its codec is one of convolutions; what has momentum or looks over edges wants a linear one.
     """
     torch.manual_seed(seed)
     tokenizer = TextTokenizer.train([*SPEC.actions, "walk to the green torch"] * 3, 460)
     codec = ConvCodec(image_size=image_size, latent_channels=4, widths=(16, 24), fold=4)
-    if momentum_width or invent_width:
+    if momentum_width or beyond_width:
         codec = PatchCodec(image_size=image_size, fold=8, keep=48, retouch=0)
     channels, side, _ = codec.latent_shape
     network = WorldTransformer(
         vocab_size=len(tokenizer), width=64, depth=2, text_hidden=64, image_hidden=96,
         latent_channels=channels, latent_size=side, painter_width=painter_width,
         match_width=8, momentum_width=momentum_width, stem_width=8, may_rest=True,
-        may_appear=True, may_invent=True, invent_width=invent_width, hears=True,
+        may_appear=True, may_invent=True, beyond_width=beyond_width, hears=True,
         glance_width=8, cell=codec.cell,
     )  # fmt: skip
     for parameter in network.parameters():

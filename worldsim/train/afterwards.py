@@ -6,21 +6,20 @@ from collections.abc import Mapping
 
 from worldsim.checkpoint import Checkpoint
 from worldsim.train.batches import Batches
+from worldsim.train.edges import Album, fit_beyond
 from worldsim.train.ends import describe, fit_ends
-from worldsim.train.inventions import Album, fit_inventor
 from worldsim.train.meanings import describe_learnt, fit_meanings
 from worldsim.train.run import RunFolder
 
 
-def invent(
+def look_beyond(
     run: RunFolder, batches: Batches, steps: int, shares: Mapping[str, float], seed: int
 ) -> None:
-    """Learn to invent what a picture does not show, see `train.inventions`."""
+    """Learn what lies beyond the edges of pictures, see `train.edges`."""
     checkpoint = Checkpoint.load(run.path / "model")
-    canvas = checkpoint.network.canvas
-    pixels = (canvas.values, canvas.side, canvas.side)
-    album = Album(batches.latents, batches.tracks, checkpoint.tokenizer, shares, pixels, seed)
-    fit_inventor(checkpoint.network, album, run, steps)
+    side = checkpoint.network.canvas.side
+    album = Album(batches.latents, batches.tracks, shares, side, seed)
+    fit_beyond(checkpoint.network, album, run, steps)
     checkpoint.save(run.path / "model")
 
 

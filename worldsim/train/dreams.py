@@ -162,7 +162,7 @@ def follow(
                 memory.read_step(every, words)
             frame = Drawn(known[:, k])
         else:
-            noise = torch.randn(len(lanes), *memory.noise_shape, generator=luck)
+            noise = torch.randn(len(lanes), *known.shape[2:], generator=luck)
             frame = memory.draw(every, words, noise, levels)
         memory.commit(every, *frame)
         answers = [_at(lane.track.answers, lane.first + k, nothing) for lane in lanes]

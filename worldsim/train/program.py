@@ -46,7 +46,7 @@ class ModelConfig:
     may_rest: bool = True
     may_appear: bool = False
     may_invent: bool = False
-    invent_width: int = 0
+    beyond_width: int = 0
     hears: bool = True
     glance_width: int = 0
 
@@ -73,8 +73,8 @@ class TrainConfig:
             anything is asked in words, see `train.glances`; 0: none.
         momentum_steps: Updates in which it is learnt how things go on moving, by itself and before
             anything is drawn, see `train.momenta`; 0: none.
-        invent_steps: Updates in which it is learnt what pictures look like, to invent what one does
-            not show, when all else is learnt, see `train.inventions`; 0: none.
+        edge_steps: Updates in which it is learnt what lies beyond the edges of pictures, when all
+            else is learnt, see `train.edges`; 0: none.
         meaning_steps: Updates after which it is known what sentences mean, when all else is learnt,
             see `train.meanings`; 0: each is heard as the sum of its words.
         end_dreams: Dreams along play to which the chance of an end is fitted when all else is
@@ -93,7 +93,7 @@ class TrainConfig:
     num_starts: int = 24
     glance_steps: int = 0
     momentum_steps: int = 0
-    invent_steps: int = 0
+    edge_steps: int = 0
     meaning_steps: int = 0
     end_dreams: int = 0
     codec_options: dict[str, float] = field(default_factory=dict)
@@ -109,7 +109,7 @@ PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from",
 IDENTITY = [*PREPARED, "num_steps", "glance_steps", "momentum_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
 OPTIONAL = ["match_width", "momentum_width", "stem_width", "glance_width"]
-OPTIONAL += ["may_rest", "may_appear", "may_invent", "invent_width", "hears"]
+OPTIONAL += ["may_rest", "may_appear", "may_invent", "beyond_width", "hears"]
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
@@ -134,10 +134,9 @@ def train(config: TrainConfig) -> None:
     prose = [sentence for package in texts for sentence in package.sentences]
     torch.manual_seed(config.seed)  # whether the codec was made now or by a run that was killed
     network = _network(config, codec, tokenizer)
-    if (config.invent_steps > 0) != bool(config.model.invent_width):
+    if config.edge_steps and network.beyond is None:
         raise WorldsimError(
-            f"invent_steps={config.invent_steps} model.invent_width={config.model.invent_width}: "
-            "what invents must learn to, set both (7000 and 96) or neither"
+            f"edge_steps={config.edge_steps}: nobody looks there, set model.beyond_width=48"
         )
     weights, hindsight = config.objective, None
     if network.momentum or network.painter and (weights.hindsight_weight or weights.pace_weight):
@@ -176,8 +175,8 @@ def train(config: TrainConfig) -> None:
     stage.run(heldout or dataset, num_starts=config.num_starts if heldout else 0)
     if not stage.done:
         return
-    if config.invent_steps:
-        afterwards.invent(run, batches, config.invent_steps, config.batch.shares, config.seed)
+    if config.edge_steps:
+        afterwards.look_beyond(run, batches, config.edge_steps, config.batch.shares, config.seed)
     if config.meaning_steps:
         afterwards.understand(run, batches, config.meaning_steps, config.seed)
     if config.end_dreams:
