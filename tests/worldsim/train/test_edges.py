@@ -135,5 +135,5 @@ def test_a_finished_run_learns_what_lies_beyond_and_all_else_stays(finished, dat
     assert not new and {name.split(".")[0] for name in added} == {"beyond"}
     assert mine.beyond.flow.bias.any(), "which begins as nothing"
     dream = Simulator(Checkpoint.load(tmp_path / "run" / "model"), device="cpu")
-    dream.reset(dream.starts[:1])
-    dream.step(["forward"])
+    dream.imagine(["a red box"])
+    assert dream.step(["forward"]).frames.shape == (1, 32, 32, 3)
