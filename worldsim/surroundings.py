@@ -1,9 +1,10 @@
 """What a dream remembers of its picture and beyond its edges.
 
-What leaves the picture goes on moving as the nearest spot of its edge does, and is still there when
-that turns back. What was never in sight looks, until something is drawn there, like the first
-picture in a mirror: the same walls and the same floor, no longer the same place. Nothing here knows
-of cameras, of depth or of actions; every motion is the painter's own.
+What leaves the picture goes on moving as what is nearest to it at the edge does on average, and is
+still there when that turns back. What was never in sight is what `Beyond` makes of the newest frame
+that was seen, and without it, or farther off, a mirror: the same walls and the same floor, no
+longer the same place. Nothing here knows of cameras, of depth or of actions; every motion is the
+painter's own.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ class Surroundings:
         up, left = self.margins
         flow = F.interpolate(flow.float(), (self.side,) * 2, mode="bilinear", align_corners=False)
         flow = flow.nan_to_num().clamp(-self.side, self.side).flip(1)
-        flow = smooth(flow, max(1, self.side // 8))  # neighbours go together, no row by itself
+        flow = smooth(flow, max(1, self.side // 2))  # all go together, or no way back fits
         return F.pad(flow.half(), (left, left, up, up), mode="replicate")
 
 

@@ -155,17 +155,18 @@ def test_slow_motion_adds_up():
     assert torch.equal(moved, wide[..., UP : UP + SIDE, LEFT + SIDE + 4 : -4])
 
 
-def test_rows_move_as_their_edge_does_and_corners_as_theirs():
+def test_corners_move_as_theirs_of_the_picture():
+    """Upper half to the left, left half upwards."""
     around = begun()
     flow = torch.zeros(2, 1, 2, 16, 16)
     flow[..., 0, :8, :] = 4.0
     flow[..., 1, :, :8] = 2.0
     made = around.moved(EVERY, as_moved(pictures(), flow))
     made, wide = opened(made.view, 3), kept(around)
-    assert torch.equal(made[:, :3, :8, 85:90], wide[:, :3, :8, 89:94]), "above: to the left"
-    assert torch.equal(made[:, :3, 40:46, :60], wide[:, :3, 42:48, :60]), "lower left: upwards"
+    assert torch.equal(made[:, :3, :8, 100:110], wide[:, :3, :8, 104:114]), "upper right"
+    assert torch.equal(made[:, :3, 52:58, :60], wide[:, :3, 54:60, :60]), "lower left"
     assert torch.equal(made[:, :3, 2:8, 8:40], wide[:, :3, 4:10, 12:44]), "upper left: both"
-    assert torch.equal(made[:, :3, 44:, 100:], wide[:, :3, 44:, 100:]), "lower right: neither"
+    assert torch.equal(made[:, :3, 50:, 100:], wide[:, :3, 50:, 100:]), "lower right: neither"
 
 
 def test_no_row_parts_from_its_neighbours():
