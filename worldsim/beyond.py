@@ -145,4 +145,5 @@ def _copied(picture: Tensor, flow: Tensor) -> Tensor:
     at = torch.stack(
         [(right + flow[:, 0]) * 2 / width - 1, (down[:, None] + flow[:, 1]) * 2 / height - 1], -1
     )
+    at = at.nan_to_num()  # of what is not a number there is no place
     return F.grid_sample(picture.float(), at, "bilinear", "border", align_corners=False)

@@ -173,7 +173,7 @@ class Surroundings:
         self.fresh[fresh] = False
 
     def _spread(self, flow: Tensor) -> Tensor:
-        """Let all places move as the nearest in sight, (n, 2, y, x) -> (n, 2, H, W), down first."""
+        """Let places move as those in sight near them, (n, 2, y, x) -> (n, 2, H, W), down first."""
         up, left = self.margins
         flow = F.interpolate(flow.float(), (self.side,) * 2, mode="bilinear", align_corners=False)
         flow = flow.nan_to_num().clamp(-self.side, self.side).flip(1)

@@ -87,6 +87,12 @@ def test_however_loud_it_is_it_reaches_only_so_far():
     assert torch.isfinite(found).all() and not found[..., 48:80].any()
 
 
+def test_what_is_not_a_number_crashes_nothing():
+    lost = beyond()
+    torch.nn.init.constant_(lost.flow.bias, float("nan"))
+    torch.testing.assert_close(lost(edge(), "right")[..., :20], edge().picture[..., :20])
+
+
 def test_a_model_looks_over_edges_only_where_a_pixel_is_a_pixel():
     for wrong in ({"cell": 1}, {"beyond_width": 12}, {"painter_width": 0}):
         given = {"width": 64, "beyond_width": 8, "latent_channels": 48, "cell": 8} | wrong
