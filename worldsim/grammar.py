@@ -23,6 +23,7 @@ TOP_SPEED = 90.0  # metres a second, of a car whose facts do not say
 SPEEDS = ((0.055, "standing"), (0.28, "slow"), (0.5, "fast"))  # shares of it, below which
 FASTEST = "very fast"
 YES, NO = "yes", "no"
+OTHER_SIDE = {"left": "right", "right": "left"}
 MOST_NAMED = 3  # things in a caption
 
 Facts = Mapping[str, Any]
@@ -100,6 +101,12 @@ def ask_in_vain(
 ) -> tuple[str, str] | None:
     """Return a question about what is not in sight, and `ABSENT`; None where there is none."""
     return _one_of(questions_in_vain(facts, absent), rng, unseen)
+
+
+def mirrored(question: Question) -> Question:
+    """Return the question that has this answer where a frame is seen as in a mirror."""
+    kind, answer = (OTHER_SIDE.get(said, said) for said in (question.kind, question.answer))
+    return Question(kind, question.thing, answer)
 
 
 def ask_motion(

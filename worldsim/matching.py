@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NEAR = 2.0  # cells; how far away things are looked for first
+GRID = 32  # spots along each side of pictures whose patches are compared
+REACH = 4  # of these spots to every side, as far as a patch is looked for
+PATCH = 5  # spots along each side, within which brightness and contrast are made the same
 
 
 class Matching(nn.Module):
@@ -80,3 +83,33 @@ class Matching(nn.Module):
         told = self.tell(torch.cat([other, flow], dim=1).to(seen.dtype))
         fine = (F.interpolate(x, size, mode="bilinear") for x in (2 * flow, told))
         return next(fine), next(fine)
+
+
+@torch.no_grad()
+def alike(now: Tensor, before: Tensor) -> Tensor:
+    """Compare every patch of pictures with those around the same place in others.
+
+    Nothing is learnt here: brightness and contrast are made the same, patches multiplied.
+
+    Args:
+        now: ``(n, values, H, W)``.
+        before: The same of a step earlier.
+
+    Returns:
+        float32 ``(n, (2 REACH + 1)^2, GRID / 2, GRID / 2)``: 1 where a patch is the same as the one
+        so far up or down, left or right of its place, 0 where they have nothing in common.
+    """
+    mine, its = (_evened(x.float()) for x in (now, before))
+    others = F.unfold(F.pad(its, (REACH,) * 4), 2 * REACH + 1).unflatten(-1, (GRID, GRID))
+    return F.avg_pool2d(mine * others, 4, stride=2, padding=1)
+
+
+def _evened(picture: Tensor) -> Tensor:
+    """(n, values, H, W) -> (n, 1, GRID, GRID) of mean 0 and contrast 1 around every spot."""
+    gray = F.adaptive_avg_pool2d(picture.mean(dim=1, keepdim=True), GRID)
+
+    def around(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, PATCH, stride=1, padding=PATCH // 2, count_include_pad=False)
+
+    gray = gray - around(gray)
+    return gray / (around(gray.square()) + 1e-3).sqrt()

@@ -53,7 +53,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         may_invent: Whether the painter knows what was never in sight, see `Painter`.
         beyond_width: Channels, a multiple of 8, of what looks over edges, see `Beyond`; or 0.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
-        glance_width: Channels, a multiple of 8, of what questions are told, see `Glance`; or 0.
+        glance_width: Channels, a multiple of 8, of what questions look at, see `Glance`; or 0.
     """
 
     surprise: Tensor
@@ -111,7 +111,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.hearing = Hearing(width) if hears else None
         self.image_in = nn.Linear(2 * values, width)
         self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
-        self.glance = Glance(self.canvas, glance_width, width) if glance_width else None
+        self.glance = Glance(self.canvas, glance_width, width, depth) if glance_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
         self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
@@ -166,7 +166,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             frame_time: ``(B, F)`` step of every frame.
             attend: What sees what; text first, then the frames' tokens.
             num_history: Frames at the front that are only looked at, H.
-            told: What is told of frames to text that asks about them, see `tell`.
+            told: What text that asks about frames may look at, see `tell`.
             gone: What `Momentum` is to know of the frames that are drawn, ``(B, F - H, ...)``.
             near: What else is known of the frame before each of these, see `Painter.move`.
 
@@ -176,7 +176,6 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         """
         num_text = text_ids.shape[1]
         text = self.words(text_ids)
-        text = text + told.seen.to(text.dtype) if told else text
         about = torch.cat([waves(levels).to(said.dtype), self.said_norm(said)], dim=-1)
         about = self.about(about)  # (B, F, D)
         seen = frames if self.painter else frames / spread(levels).to(frames.dtype)
@@ -187,8 +186,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         angles = rotary_angles(torch.cat([text_at, frames_at], dim=1), head_dim=64)
         for layer, block in enumerate(self.blocks):
             text, image = block(text, image, angles, layer, attend)
+            text = text + self.glance.think(layer, text, told) if told and self.glance else text
         if told and self.glance:
-            text = text + self.glance.answer(text) * told.asks[..., None]
+            text = text + self.glance.answer(text, told)
         logits = self.text_out(self.text_norm(text)) if num_text else text
         if num_history == frames.shape[1]:
             nothing = frames[:, num_history:]
@@ -271,7 +271,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         return self.hearing(said, age) if self.hearing else said
 
     def tell(self, latents: Tensor, of: Tensor, index: Tensor) -> Told | None:
-        """Tell text what it asks about, see `Glance.tell`; latents ``(B, F, 2, c, h, w)``."""
+        """Show text what it asks about, see `Glance.tell`; latents ``(B, F, 2, c, h, w)``."""
         if not self.glance:
             return None
         pictures = self.canvas.draw(latents.flatten(0, 2)).unflatten(0, latents.shape[:3])

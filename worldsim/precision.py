@@ -14,6 +14,11 @@ def multiplies_bf16(device: torch.device) -> bool:
     return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 
+def fast(device: torch.device) -> torch.autocast:
+    """Return a context in which a device multiplies in bfloat16, where that is faster."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device))
+
+
 def side_by_side(network: nn.Module) -> None:
     """Lay out weights of convolutions by channel: they train a tenth faster on CPUs."""
     for parameter in network.parameters():

@@ -12,14 +12,14 @@ from worldsim.glance import Glance
 from worldsim.sequence import Measure, Talk, talk
 
 
-def make_glance(width=12):
+def make_glance(width=64):
     torch.manual_seed(0)
-    return Glance(Canvas(channels=192, size=4, cell=8), first=8, width=width)
+    return Glance(Canvas(channels=192, size=4, cell=8), first=8, width=width, depth=1)
 
 
 def filled(glance):
     for parameter in glance.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
+        torch.nn.init.normal_(parameter, std=0.1)
     return glance
 
 
@@ -37,34 +37,50 @@ def asked(checkpoint):
     return to_batch([talk(make_window(checkpoint), checkpoint.tokenizer, talks)], checkpoint, 1)
 
 
-def test_an_untrained_glance_tells_nothing_and_answers_nothing():
+def test_an_untrained_glance_thinks_and_answers_nothing():
     glance, both = make_glance(), torch.stack([pictures(), pictures()], dim=1)
-    of, index = torch.tensor([[0, 1]]), torch.tensor([[2, PARTS]])
-    told = glance.tell(both[None], of, index)
-    assert not told.seen.any() and told.asks.all()
-    assert not glance.answer(torch.randn(1, 2, 12)).any()
+    told = glance.tell(both[None], torch.tensor([[0, 1]]), torch.tensor([[2, PARTS]]))
+    words = torch.randn(1, 2, 64)
+    assert not glance.think(0, words, told).any() and not glance.answer(words, told).any()
 
 
-def test_who_asks_about_no_frame_is_told_nothing():
-    both = torch.stack([pictures(), pictures()], dim=1)
-    told = filled(make_glance()).tell(both[None], torch.tensor([[-1, 0]]), torch.tensor([[4, 4]]))
-    assert told.asks.tolist() == [[False, True]]
-    assert not told.seen[0, 0].any() and told.seen[0, 1].all()
+def test_who_asks_about_no_frame_finds_nothing():
+    glance, both = filled(make_glance()), torch.stack([pictures(), pictures()], dim=1)
+    told = glance.tell(both[None], torch.tensor([[-1, 0]]), torch.tensor([[4, 4]]))
+    for found in (glance.think(0, torch.ones(1, 2, 64), told),
+                  glance.answer(torch.ones(1, 2, 64), told)):  # fmt: skip
+        assert not found[0, 0].any() and found[0, 1].all()
+
+
+def test_a_question_sees_its_own_frame_and_no_other():
+    glance, pair = filled(make_glance()), torch.stack([pictures(), pictures()], dim=1)
+    other = pair.clone()
+    other[1] += torch.randn(other[1].shape, generator=torch.Generator().manual_seed(1))
+    of, index = torch.tensor([[0, 1]]), torch.tensor([[2, 2]])
+    one, two = (
+        glance.answer(torch.ones(1, 2, 64), glance.tell(x[None], of, index)) for x in (pair, other)
+    )
+    torch.testing.assert_close(one[0, 0], two[0, 0])
+    assert not torch.allclose(one[0, 1], two[0, 1])
+
+
+def test_different_questions_find_different_things_in_a_frame():
+    glance, pair = filled(make_glance()), torch.stack([pictures(), pictures()], dim=1)
+    told = glance.tell(pair[None], torch.tensor([[0, 0]]), torch.tensor([[2, 2]]))
+    found = glance.find(torch.randn(1, 2, 64), told) - told.whole[:, :1]
+    assert not torch.allclose(found[0, 0], found[0, 1])
 
 
 def test_who_asks_about_a_part_is_told_of_that_part():
     glance = filled(make_glance())
-    picture = pictures()[:1]
-    other = picture.clone()
-    other[..., 28:, :4] += 1.0  # the lowest row's first part of eight
-    _, before = glance(torch.stack([picture, picture], dim=1))
-    _, after = glance(torch.stack([other, other], dim=1))
-    assert before.shape == (1, PARTS_SIDE**2, 12)
-    assert (after - before).abs().amax(dim=(0, 2)).argmax() == PARTS_SIDE * (PARTS_SIDE - 1)
     places = torch.arange(PARTS_SIDE**2)[None] + PARTS
-    told = glance.tell(torch.stack([picture, picture], 1)[None], 0 * places, places)
-    whole, _ = glance(torch.stack([picture, picture], dim=1))
-    torch.testing.assert_close(told.seen, whole[:, None] + before)
+    told = glance.tell(torch.stack([pictures()[:1]] * 2, 1)[None], 0 * places, places)
+    assert told.part.tolist() == [list(range(PARTS_SIDE**2))]
+    for look in glance.looks:  # nobody looks about: what is left is what one is told
+        torch.nn.init.zeros_(look.out.weight)
+        torch.nn.init.zeros_(look.ffn.out.weight)
+    found = glance.find(torch.zeros(1, PARTS_SIDE**2, 64), told)
+    torch.testing.assert_close(found[0], told.whole[0] + told.parts[0, 0])
 
 
 def test_asides_ask_about_the_frame_they_follow_and_other_text_about_none(checkpoint, asked):
@@ -108,8 +124,8 @@ def shifted(generator, count=64):
 
 def test_what_just_moved_can_be_told_after_a_few_updates():
     """What attention needs thousands of updates to find out is read at a glance."""
-    generator, glance = torch.Generator().manual_seed(1), make_glance(width=16)
-    head = torch.nn.Linear(16, 1)
+    generator, glance = torch.Generator().manual_seed(1), make_glance()
+    head = torch.nn.Linear(64, 1)
     optimizer = torch.optim.Adam([*glance.parameters(), *head.parameters()], lr=3e-3)
     for _ in range(120):
         both, shift = shifted(generator)
@@ -128,4 +144,5 @@ def test_a_codec_that_is_not_linear_is_glanced_at_too(checkpoint, asked):
     assert checkpoint.network.canvas.cell == 1
     latents = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 3, 2, 4, 4, 4)))
     told = checkpoint.network.tell(latents.float(), torch.tensor([[2]]), torch.tensor([[2]]))
-    assert told is not None and told.seen.shape == (1, 1, 64)
+    assert told is not None and told.parts.shape == (1, 3, PARTS_SIDE**2, 64)
+    assert told.whole.shape == (1, 3, 64)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from worldsim.matching import Matching
+from worldsim.matching import GRID, REACH, Matching, alike
 
 SIDE = 32
 
@@ -43,3 +43,31 @@ def test_half_precision_finds_the_same_places(matching):
     with torch.autocast("cpu", torch.bfloat16):
         coarse, _ = matching(now, before)
     assert (flow - coarse).abs().mean() < 0.1 * flow.abs().mean()
+
+
+def moved_by(right, down):
+    """Return textures, 64 pixels wide, and the same after they moved by so many spots of two."""
+    before = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return before, before.roll((2 * down, 2 * right), (2, 3))
+
+
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (3, 0), (-2, 4), (1, -1)])
+def test_patches_are_most_alike_where_they_came_from(right, down):
+    before, now = moved_by(right, down)
+    found = alike(now, before)
+    ways = 2 * REACH + 1
+    assert found.shape == (2, ways**2, GRID // 2, GRID // 2)
+    from_where = (REACH - down) * ways + REACH - right
+    inside = found[:, :, 3:-3, 3:-3]
+    assert (inside.argmax(dim=1) == from_where).float().mean() > 0.95
+    assert inside[:, from_where].mean() > 0.9 and inside.mean().abs() < 0.1
+
+
+def test_brightness_and_contrast_do_not_make_patches_less_alike():
+    before, now = moved_by(2, 0)
+    assert (alike(0.5 * now + 0.3, before) - alike(now, before)).abs().mean() < 0.01
+
+
+def test_an_even_picture_is_like_nothing():
+    picture = moved_by(0, 0)[0]
+    assert alike(torch.zeros_like(picture), picture).abs().max() < 1e-6

@@ -12,7 +12,7 @@ from worldsim.codec import Codec, PatchCodec, to_float
 from worldsim.data import Collection
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
-from worldsim.precision import multiplies_bf16
+from worldsim.precision import fast
 
 
 @dataclass
@@ -92,7 +92,7 @@ def train_codec(
     for _ in bar:
         pick = torch.randint(len(frames), (config.batch,), generator=generator)
         noise = torch.randn(config.batch, *codec.latent_shape, generator=generator)
-        with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device)):
+        with fast(device):
             loss, logs = codec.loss(to_float(frames[pick].to(device)), noise.to(device), distance)
         if not torch.isfinite(loss):
             raise WorldsimError("the codec's loss is not finite: lower codec_stage.rate")

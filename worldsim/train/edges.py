@@ -6,31 +6,23 @@ frames, and sees many more of them than an update of everything could.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from diffusers.training_utils import EMAModel
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import Tensor
 
 from worldsim.beyond import FAR, SIDES, Beyond, over_edge, towards
 from worldsim.canvas import Canvas
 from worldsim.errors import WorldsimError
 from worldsim.metrics import LPIPS
 from worldsim.model import WorldTransformer
-from worldsim.precision import multiplies_bf16, side_by_side
+from worldsim.precision import fast
 from worldsim.train.latents import Track
-from worldsim.train.parts import chances_of, learn_once
+from worldsim.train.parts import Lessons, chances_of, learn_apart, learn_once
 from worldsim.train.run import RunFolder
 
-FILE = "beyond-{}.safetensors"  # of a run's folder: what so many updates have learnt
-STATE = "beyond-{}.pt"  # what a killed run goes on from
-SAVE_MINUTES = 5.0  # between those
-SMOOTH = 0.998  # of averaged weights, that is left after an update
 OFTEN = 0.3, 0.3, 0.3, 0.1  # how often each of the `SIDES` is hidden
 PIXELS = 0.5  # how much it counts how far pixels are off, beside LPIPS
 
@@ -112,56 +104,15 @@ def fit_beyond(
     beyond = network.beyond
     if beyond is None:
         raise WorldsimError(f"edge_steps={steps}: nobody looks there, set model.beyond_width=48")
-    wrong = Wrong(network.canvas, beyond)
+    device, wrong = network.device, Wrong(network.canvas, beyond)
+    lessons = Lessons("beyond", steps, rate, rise=0.02)
+
+    def off(shown: Hidden) -> list[Tensor]:
+        hidden = Hidden(shown.latents.to(device), shown.pixels.to(device), shown.side)
+        with fast(device):
+            return [wrong(hidden)]
+
     learn_once(
-        beyond, run, FILE.format(steps),
-        lambda: _learn(beyond, wrong, album, run, steps, pictures, rate),
+        beyond, run, lessons.file,
+        lambda: learn_apart(beyond, run, lessons, lambda step: album(step, pictures), off),
     )  # fmt: skip
-
-
-def _learn(
-    beyond: Beyond,
-    wrong: Wrong,
-    album: Album,
-    run: RunFolder,
-    steps: int,
-    pictures: int,
-    rate: float,
-) -> None:
-    device = wrong.canvas.matrix.device
-    kind = torch.bfloat16 if multiplies_bf16(device) else torch.float32
-    side_by_side(beyond.requires_grad_(True))
-    average = EMAModel(beyond.parameters(), decay=SMOOTH, use_ema_warmup=True, power=0.75)
-    optimizer = torch.optim.AdamW(beyond.parameters(), rate, (0.9, 0.99), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.02)
-    learning: list[Any] = [beyond, average, optimizer, schedule]
-    saved, first, file = time.monotonic(), 0, STATE.format(steps)
-    if state := run.load_state(file):
-        first = state["step"]
-        for part, kept in zip(learning, state["parts"], strict=True):
-            part.load_state_dict(kept)
-    bar = tqdm(range(first, steps), desc="edges", unit="update", initial=first, total=steps)
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(album, first, pictures)
-        for step in bar:
-            shown = coming.result()
-            hidden = Hidden(shown.latents.to(device), shown.pixels.to(device), shown.side)
-            coming = ahead.submit(album, step + 1, pictures)
-            with torch.autocast(device.type, kind, enabled=kind != torch.float32):
-                loss = wrong(hidden)
-            if not torch.isfinite(loss):
-                raise WorldsimError(f"pictures are not numbers at update {step}: damaged data?")
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(beyond.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            average.step(beyond.parameters())
-            if step % 20 == 0:
-                bar.set_postfix(loss=f"{loss.item():.3f}")
-            if time.monotonic() - saved > 60 * SAVE_MINUTES:
-                parts = [part.state_dict() for part in learning]
-                run.save_state({"step": step + 1, "parts": parts}, file)
-                saved = time.monotonic()
-    average.copy_to(beyond.parameters())
-    beyond.requires_grad_(False)

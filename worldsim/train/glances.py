@@ -1,9 +1,10 @@
 """Before anything is asked in words: who glances at frames learns what there is to see.
 
 Of what is asked in words a pair of frames costs a pass through the whole transformer, and a pair of
-convolutions wants to see hundreds of thousands. So they are asked first by heads of their own, that
-are not kept: which action led here, how the eye moved, how far the parts of the picture are, and
-what is true of it. What they have to say about it the words then find ready, see `Glance`.
+convolutions wants to see hundreds of thousands. So they are asked first by number: all there is to
+ask of a frame at once, which action led here, how the eye moved and how far the parts of the
+picture are. Answers are not kept, and numbers until words ask for the same (`train.askings`); how a
+question looks at a frame is what words then find ready, see `Glance`.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from worldsim.attention import PARTS_SIDE
 from worldsim.canvas import Canvas
 from worldsim.errors import WorldsimError
-from worldsim.glance import Glance
-from worldsim.grammar import Question, questions
+from worldsim.glance import Glance, Told
+from worldsim.grammar import Question, mirrored, questions, questions_in_vain
 from worldsim.pose_text import motion
-from worldsim.precision import multiplies_bf16
+from worldsim.precision import fast
 from worldsim.text import DEPTHS
 from worldsim.train.latents import Track
-from worldsim.train.parts import chances_of, learn_once
+from worldsim.train.numbers import DID, Numbers
+from worldsim.train.parts import Lessons, chances_of, learn_apart, learn_once
 from worldsim.train.run import RunFolder
 from worldsim.train.talks import depth_words
 
-ALONE = 0.4  # of the frames are seen without the one before
-TURNED = 0.3  # are seen as in a mirror: how far things are is as true there
-EITHER_SIDE = {"is there", "how many", "how far", "colour", "on road", "how fast"}  # kinds asked
-FILE = "glance-{}.safetensors"  # of a run's folder: what so many updates have learnt
+ALONE = 0.3  # of the frames are seen without the one before
+TURNED = 0.3  # are seen as in a mirror
+IN_VAIN = 0.5  # are asked where, how far or of which colour is what is not there
+ASKED = 14  # questions of a frame at most
 UNKNOWN = -100
 FURTHEST = 4.0  # spreads of a world's motion that count
 
@@ -44,16 +45,14 @@ class Seen(NamedTuple):
 
     Attributes:
         latents: ``(n, 2, c, h, w)`` frames and those before, zeros where they are not shown.
-        action: ``(n,)`` number of the world's action that led here.
         motion: ``(n, 3)`` in spreads of the world's.
         depth: ``(n, P)`` numbers of distances.
-        asked: ``(n,)`` number of a question.
-        answer: ``(n,)`` number of its answer.
+        asked: ``(n, ASKED)`` numbers of questions.
+        answer: ``(n, ASKED)`` numbers of their answers.
         turned: ``(n,)`` whether all this is true of the frames as in a mirror.
     """
 
     latents: Tensor
-    action: Tensor
     motion: Tensor
     depth: Tensor
     asked: Tensor
@@ -77,7 +76,7 @@ def fit_glance(
     """Let a glance learn, or take what an earlier call has learnt in this run.
 
     Args:
-        glance: Its features learn; what it makes of them for words does not.
+        glance: What it sees and how it is looked at is learnt; what words make of that is not.
         canvas: Draws latents.
         latents: All frames.
         tracks: Recorded play; that which is not labelled is left out.
@@ -89,44 +88,28 @@ def fit_glance(
         batch: Frames of an update.
         rate: Of AdamW, falling to nothing along a half cosine.
     """
+    device = next(glance.parameters()).device
+    lessons = Lessons("glance", steps, rate, rise=0.1, decay=0.05)
 
     def learn() -> None:
         school = School(latents, tracks, things, shares, seed)
-        _learn(glance, canvas, school, steps, batch, rate)
+        # Whoever finds the glance learnt already has made no heads, and must have the same luck.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            heads = Heads(glance, school).to(device)
 
-    learn_once(glance, run, FILE.format(steps), learn)
+        def off(shown: Seen) -> list[Tensor]:
+            seen = Seen(*(x.to(device) for x in shown))
+            with torch.no_grad():
+                pictures = drawn(canvas, seen)
+            with fast(device):
+                said = heads(glance, pictures, seen.asked)
+            return [wrong(said, seen)]
 
+        learn_apart(glance, run, lessons, lambda step: school(step, batch), off, heads)
+        Numbers(heads.asked.weight.detach(), school.questions).save(run, steps)
 
-def _learn(
-    glance: Glance, canvas: Canvas, school: School, steps: int, batch: int, rate: float
-) -> None:
-    """Let a glance learn what a school knows."""
-    device = next(glance.parameters()).device
-    # Whoever finds the glance learnt already has made no heads, and must have the same luck.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(school.seed)
-        heads = Heads(glance, school).to(device)
-    learning = [*glance.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(learning, rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)
-    kind = torch.bfloat16 if multiplies_bf16(device) else torch.float32
-    bar = tqdm(range(steps), desc="glance", unit="update")
-    for step in bar:
-        seen = Seen(*(x.to(device) for x in school(step, batch)))
-        with torch.no_grad():
-            pictures = drawn(canvas, seen)
-        with torch.autocast(device.type, kind, enabled=kind != torch.float32):
-            said = heads(*glance.features(pictures), seen.asked)
-        loss = wrong(said, seen)
-        if not torch.isfinite(loss):
-            raise WorldsimError(f"what is seen is not a number at update {step}: damaged data?")
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(learning, 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 20 == 0:
-            bar.set_postfix(loss=f"{loss.item():.3f}")
+    learn_once(glance, run, lessons.file, learn)
 
 
 def drawn(canvas: Canvas, seen: Seen) -> Tensor:
@@ -136,31 +119,34 @@ def drawn(canvas: Canvas, seen: Seen) -> Tensor:
 
 
 class Heads(nn.Module):
-    """Answers that are not in words: an action, a motion, distances, what is true."""
+    """Questions and answers by number, a motion, distances: nothing in words."""
 
     def __init__(self, glance: Glance, school: School):
         super().__init__()
-        width = glance.whole.in_features
-        self.action = nn.Linear(width, len(school.actions))
+        width = glance.whole.out_features
+        self.asked = nn.Embedding(len(school.questions), width)
+        self.norm = nn.RMSNorm(width)
+        self.answer = nn.Linear(width, len(school.answers))
         self.motion = nn.Linear(width, 3)
-        self.depth = nn.Linear(glance.part.in_features, len(DEPTHS))
-        self.asked = nn.Embedding(max(1, len(school.questions)), width)
-        self.answer = nn.Linear(width, max(1, len(school.answers)))
+        self.depth = nn.Linear(width, len(DEPTHS))
 
-    def forward(self, whole: Tensor, parts: Tensor, asked: Tensor) -> tuple[Tensor, ...]:
-        """Return what is said of each of the four."""
-        about = F.silu(whole + self.asked(asked.clamp(min=0)))
-        return self.action(whole), self.motion(whole), self.depth(parts), self.answer(about)
+    def forward(
+        self, glance: Glance, pictures: Tensor, asked: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the answers, the motion and the distances that are said of frames."""
+        whole, parts = glance(pictures)
+        all_of = torch.zeros_like(asked)
+        told = Told(parts[:, None], whole[:, None], of=all_of, part=all_of - 1)
+        found = glance.find(self.asked(asked), told)
+        return self.answer(self.norm(found)), self.motion(whole), self.depth(parts)
 
 
-def wrong(said: tuple[Tensor, ...], seen: Seen) -> Tensor:
+def wrong(said: tuple[Tensor, Tensor, Tensor], seen: Seen) -> Tensor:
     """Add up how wrong what is said is, as far as that is known."""
-    action, moved, depth, answer = (x.float() for x in said)
-    pairs = ((action, seen.action), (depth.flatten(0, 1), seen.depth.flatten()),
-             (answer, seen.answer))  # fmt: skip
+    answer, moved, depth = (x.float() for x in said)
     terms = [
-        F.cross_entropy(logits, target, ignore_index=UNKNOWN)
-        for logits, target in pairs
+        F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=UNKNOWN)
+        for logits, target in ((answer, seen.answer), (depth, seen.depth))
         if (target != UNKNOWN).any()
     ]
     known = ~seen.motion.isnan().any(dim=1)
@@ -173,8 +159,7 @@ class School:
     """Shows frames of recorded play, and knows the answers.
 
     Attributes:
-        actions: Each world's actions, as tokens.
-        questions: That can be asked.
+        questions: That can be asked, by kind and thing.
         answers: To any of them.
     """
 
@@ -191,16 +176,17 @@ class School:
         if not self.tracks:
             raise WorldsimError("no labelled play to look at: raise batch.labelled_share")
         self._chances = chances_of(self.tracks, shares)
-        said = {(t.world, tuple(ids)) for t in self.tracks for ids in t.actions}
-        self.actions = {one: k for k, one in enumerate(sorted(said))}
         self.spread = {name: self._spread(name) for name in {t.world for t in self.tracks}}
-        self.questions, self.answers = dict[tuple[str, str], int](), dict[str, int]()
+        did = sorted({_action(t.world, ids) for t in self.tracks for ids in t.actions})
+        self.questions = {DID: 0}
+        self.answers = {said: k for k, said in enumerate(did)}
         rng = np.random.default_rng(seed)
         for track in self.tracks:
             for at in range(0, len(track.facts or ()), 7):
                 for one in self._questions(track, at, rng):
-                    self.questions.setdefault((one.kind, one.thing), len(self.questions))
-                    self.answers.setdefault(one.answer, len(self.answers))
+                    for each in (one, mirrored(one)):
+                        self.questions.setdefault((each.kind, each.thing), len(self.questions))
+                        self.answers.setdefault(each.answer, len(self.answers))
 
     def __call__(self, step: int, count: int) -> Seen:
         """Show so many frames; the same ones for the same step."""
@@ -215,38 +201,39 @@ class School:
         at, alone = int(rng.integers(1, len(track.actions) + 1)), rng.random() < ALONE
         turned = bool(rng.random() < TURNED)
         pair = track.frames(self.latents, at - 1, 2)[::-1].copy()
-        action, moved = UNKNOWN, np.full(3, np.nan)
+        said, moved = self._questions(track, at, rng), np.full(3, np.nan)
+        if turned:
+            said = [mirrored(one) for one in said]
         if alone:
             pair[1] = 0.0
         else:
             moved = self._moved(track, at) * (1, -1, -1) if turned else self._moved(track, at)
-            # Which action is another's mirror image only words would tell.
-            action = UNKNOWN if turned else self.actions[track.world, tuple(track.actions[at - 1])]
         depth = np.full((PARTS_SIDE, PARTS_SIDE), UNKNOWN)
         if track.depth is not None:
             depth = depth_words(track.depth[at])
         depth = depth[:, ::-1] if turned else depth
-        asked = answer = UNKNOWN
-        kinds = dict[str, list[Question]]()
-        for one in self._questions(track, at, rng):
-            known = (one.kind, one.thing) in self.questions and one.answer in self.answers
-            if known and (not turned or one.kind in EITHER_SIDE):
-                kinds.setdefault(one.kind, []).append(one)
-        if kinds:
-            offered = kinds[list(kinds)[int(rng.integers(len(kinds)))]]
-            one = offered[int(rng.integers(len(offered)))]
-            asked, answer = self.questions[one.kind, one.thing], self.answers[one.answer]
+        pairs = [
+            (self.questions[one.kind, one.thing], self.answers[one.answer])
+            for one in said
+            if (one.kind, one.thing) in self.questions and one.answer in self.answers
+        ]
+        pairs = [pairs[k] for k in rng.permutation(len(pairs))[: ASKED - 1]]
+        if not alone and not turned:  # which action is another's mirror image only words would tell
+            pairs.append((0, self.answers[_action(track.world, track.actions[at - 1])]))
+        asked, answer = np.zeros(ASKED, np.int64), np.full(ASKED, UNKNOWN)
+        for k, pair_of in enumerate(pairs):
+            asked[k], answer[k] = pair_of
         return (
-            pair, np.int64(action), moved.astype(np.float32), depth.flatten().astype(np.int64),
-            np.int64(asked), np.int64(answer), turned,
+            pair, moved.astype(np.float32), depth.flatten().astype(np.int64), asked, answer, turned
         )  # fmt: skip
 
     def _questions(self, track: Track, at: int, rng: np.random.Generator) -> list[Question]:
         if not track.facts:
             return []
-        absent = self.things.get(track.world, ())
-        few = [absent[k] for k in rng.integers(len(absent), size=4)] if absent else []
-        return questions(json.loads(track.facts[at]), few)
+        facts, absent = json.loads(track.facts[at]), self.things.get(track.world, ())
+        few = [absent[k] for k in rng.permutation(len(absent))]
+        vain = questions_in_vain(facts, few[:2]) if rng.random() < IN_VAIN else []
+        return questions(facts, few) + [vain[k] for k in rng.permutation(len(vain))[:1]]
 
     def _moved(self, track: Track, at: int) -> np.ndarray:
         if track.pose is None:
@@ -263,3 +250,8 @@ class School:
             for at in range(1, len(track.pose), 16)
         ]
         return np.array(moved).std(axis=0).clip(min=1e-3) if moved else np.ones(3)
+
+
+def _action(world: str, ids: Sequence[int]) -> str:
+    """Name an action of a world; no answer in words is called so."""
+    return f"{world}: {ids}"

@@ -9,14 +9,12 @@ steps on from recorded ones, so that what is slightly wrong at one step is met a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import Tensor
 
 from worldsim.advection import advect
 from worldsim.distances import apart
@@ -24,12 +22,11 @@ from worldsim.errors import WorldsimError
 from worldsim.hindsight import GRID, Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.momentum import STEPS, Momentum, drift_of
-from worldsim.precision import multiplies_bf16, side_by_side
+from worldsim.precision import fast
 from worldsim.train.latents import Track
-from worldsim.train.parts import chances_of, learn_once
+from worldsim.train.parts import Lessons, chances_of, learn_apart, learn_once
 from worldsim.train.run import RunFolder
 
-FILE = "momentum-{}.safetensors"  # of a run's folder: what so many updates have learnt
 NOTHING = -1  # in the place of a token
 UNHEARD = 0.1  # of the clips say nothing of what was done
 UNSEEN = 0.2  # of them nothing of how things moved before
@@ -125,48 +122,19 @@ def fit_momentum(
         raise WorldsimError(
             f"momentum_steps={steps}: nothing has momentum, set model.momentum_width=96"
         )
+    lessons = Lessons("momentum", steps, rate, decay=0.02)
+
+    def off(shown: Clips) -> Iterator[Tensor]:
+        clips_here = Clips(*(x.to(network.device) for x in shown))
+        return (one / lesson.ahead for one in unrolled(network, momentum, clips_here))
+
     learn_once(
-        momentum, run, FILE.format(steps),
-        lambda: _learn(network, momentum, lesson, steps, clips, rate),
+        momentum, run, lessons.file,
+        lambda: learn_apart(momentum, run, lessons, lambda step: lesson(step, clips), off),
     )  # fmt: skip
 
 
-def _learn(
-    network: WorldTransformer,
-    momentum: Momentum,
-    lesson: Lesson,
-    steps: int,
-    clips: int,
-    rate: float,
-) -> None:
-    device = network.device
-    kind = torch.bfloat16 if multiplies_bf16(device) else torch.float32
-    side_by_side(momentum)
-    optimizer = torch.optim.AdamW(momentum.parameters(), rate, weight_decay=0.02, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.05)
-    bar = tqdm(range(steps), desc="momentum", unit="update")
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(lesson, 0, clips)
-        for step in bar:
-            shown = Clips(*(x.to(device) for x in coming.result()))
-            coming = ahead.submit(lesson, step + 1, clips)
-            optimizer.zero_grad()
-            loss = 0.0
-            for wrong in unrolled(network, momentum, shown, kind):
-                (wrong / lesson.ahead).backward()
-                loss += wrong.item() / lesson.ahead
-            if not np.isfinite(loss):
-                raise WorldsimError(f"motion is not a number at update {step}: damaged data?")
-            nn.utils.clip_grad_norm_(momentum.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            if step % 20 == 0:
-                bar.set_postfix(loss=f"{loss:.3f}")
-
-
-def unrolled(
-    network: WorldTransformer, momentum: Momentum, shown: Clips, kind: torch.dtype
-) -> Iterator[Tensor]:
+def unrolled(network: WorldTransformer, momentum: Momentum, shown: Clips) -> Iterator[Tensor]:
     """Move pictures on and on; yield how wrong each step is, with a gradient of that step alone."""
     canvas, (count, frames) = network.canvas, shown.latents.shape[:2]
     with torch.no_grad():
@@ -175,7 +143,7 @@ def unrolled(
     before, now, drift = real[:, 0], real[:, 1], shown.motion[:, 0]
     for k in range(frames - 2):
         led = said[:, k : k + STEPS].flip(1)  # of the coming frame first
-        with torch.autocast(real.device.type, kind, enabled=kind != torch.float32):
+        with fast(real.device):
             flow = momentum(torch.stack([now, before], dim=1), drift, led).float()
         moved, truth = advect(now, flow), real[:, 2 + k]
         motion, trust = shown.motion[:, 1 + k].split([2, 1], dim=1)

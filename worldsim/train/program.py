@@ -15,13 +15,11 @@ from worldsim.hindsight import Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.objective import ObjectiveConfig
 from worldsim.text import TextTokenizer
-from worldsim.train import afterwards
+from worldsim.train import afterwards, beforehand
 from worldsim.train.batch_config import BatchConfig
 from worldsim.train.batches import Batches
 from worldsim.train.codec_stage import CodecConfig, fit_codec, sample_frames
-from worldsim.train.glances import fit_glance
 from worldsim.train.latents import encode_dataset, read_tracks
-from worldsim.train.momenta import Lesson, fit_momentum
 from worldsim.train.prose import keep_prose
 from worldsim.train.run import RunFolder
 from worldsim.train.world_stage import WorldStage, WorldStageConfig
@@ -71,6 +69,8 @@ class TrainConfig:
         num_starts: Start clips to put into the checkpoint.
         glance_steps: Updates in which who glances at frames learns what there is to see, before
             anything is asked in words, see `train.glances`; 0: none.
+        asking_steps: Updates in which questions in words then come to look for what they looked for
+            when they were numbers, see `train.askings`; 0: none.
         momentum_steps: Updates in which it is learnt how things go on moving, by itself and before
             anything is drawn, see `train.momenta`; 0: none.
         edge_steps: Updates in which it is learnt what lies beyond the edges of pictures, when all
@@ -92,6 +92,7 @@ class TrainConfig:
     num_steps: int = 1
     num_starts: int = 24
     glance_steps: int = 0
+    asking_steps: int = 0
     momentum_steps: int = 0
     edge_steps: int = 0
     meaning_steps: int = 0
@@ -106,7 +107,8 @@ class TrainConfig:
 
 # What made the codec, the words and the latents in a run's folder, and what a run is besides.
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from", "model.vocab_size"]
-IDENTITY = [*PREPARED, "num_steps", "glance_steps", "momentum_steps", "model", "objective", "batch"]
+IDENTITY = [*PREPARED, "num_steps", "glance_steps", "asking_steps", "momentum_steps"]
+IDENTITY += ["model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
 OPTIONAL = ["match_width", "momentum_width", "stem_width", "glance_width"]
 OPTIONAL += ["may_rest", "may_appear", "may_invent", "beyond_width", "hears"]
@@ -147,19 +149,12 @@ def train(config: TrainConfig) -> None:
     if not config.init_from or (config.stage.steps and not config.stage.only):
         network.fit_surprise(batches.sample_latents(num=128))
     network.canvas.fit(*codec.canvas())
-    if config.glance_steps:
-        if network.glance is None:
-            raise WorldsimError(
-                f"glance_steps={config.glance_steps}: nobody glances, set model.glance_width=32"
-            )
-        fit_glance(
-            network.glance.to(device), network.canvas.to(device), latents, batches.tracks, things,
-            run, config.glance_steps, config.batch.shares, config.seed,
-        )  # fmt: skip
+    shares = config.batch.shares
+    looking = config.glance_steps, config.asking_steps
+    network.to(device)
+    beforehand.look(network, run, batches, things, looking, shares, config.seed)
     if config.momentum_steps:
-        look, shares = Hindsight.of(network.to(device).canvas), config.batch.shares
-        lesson = Lesson(latents, batches.tracks, look, shares, config.seed)
-        fit_momentum(network, lesson, run, config.momentum_steps)
+        beforehand.go_on_moving(network, run, batches, config.momentum_steps, shares, config.seed)
     checkpoint = Checkpoint(
         network=network,
         codec=codec,
@@ -176,7 +171,7 @@ def train(config: TrainConfig) -> None:
     if not stage.done:
         return
     if config.edge_steps:
-        afterwards.look_beyond(run, batches, config.edge_steps, config.batch.shares, config.seed)
+        afterwards.look_beyond(run, batches, config.edge_steps, shares, config.seed)
     if config.meaning_steps:
         afterwards.understand(run, batches, config.meaning_steps, config.seed)
     if config.end_dreams:

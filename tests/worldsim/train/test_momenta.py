@@ -50,7 +50,7 @@ def folder(tmp_path):
 def wrong(network, lesson):
     with torch.no_grad():
         clips = lesson(999, 32)
-        steps = [float(x) for x in unrolled(network, network.momentum, clips, torch.float32)]
+        steps = [float(x) for x in unrolled(network, network.momentum, clips)]
     return np.array(steps)
 
 
