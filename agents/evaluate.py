@@ -38,7 +38,6 @@ from agents.policy import PolicyAgent
 from agents.report import draw_learning, table
 from agents.scores import ByAnswer, ByLook, Score, by_reward, find_thing
 from agents.scripted import RandomActions, Stay
-from agents.seek import Seek
 from agents.tasks import Task, find_task
 from worldsim import provenance
 from worldsim.errors import WorldsimError
@@ -49,7 +48,7 @@ from worldsim.unified import Model
 from worldsim.world import WorldSpec
 
 PLACES = ("real", "dream")
-FOLLOW, SEEK, IMAGINE, PICTURE, RANDOM = "follow:", "seek:", "imagine ", "picture ", "random"
+FOLLOW, IMAGINE, PICTURE, RANDOM = "follow:", "imagine ", "picture ", "random"
 
 
 @dataclass
@@ -65,8 +64,7 @@ class AgentEvalConfig:
             the model says it sees, ``cem:picture goal.png``, to get to where it looks like the
             middle square of that, or ``cem:imagine you see a red box ahead``, like what the model
             imagines; ``shooting`` for planning without refinement; or ``follow:`` and an
-            instruction, which the model itself follows, or ``seek:`` and a thing, which is gone to
-            by what the model says of where it is.
+            instruction, which the model itself follows.
         out: JSON to write; beside it a table as Markdown and a folder with films of the best
             episodes.
         places: Where: real, dream; empty: both, or the dream alone where the simulator is missing.
@@ -168,11 +166,11 @@ def make_agent(name: str, env: gym.Env[Any, Any], task: Task, cfg: AgentEvalConf
         return Held(RandomActions(world, cfg.seed, actions), held)
     if name == "stay":
         return Stay(actions[0])
-    if name.startswith((FOLLOW, SEEK)):
+    if name.startswith(FOLLOW):
         reader = Reader.from_pretrained(cfg.checkpoint or None)
-        by, said = (Follow, FOLLOW) if name.startswith(FOLLOW) else (Seek, SEEK)
-        reading = by(reader, name.removeprefix(said).strip(), world.name, list(task.keys), world)
-        return in_steps_of(reading, reader.worlds[world.name], world)
+        said = name.removeprefix(FOLLOW).strip()
+        follow = Follow(reader, said, world.name, list(task.keys), world)
+        return in_steps_of(follow, reader.worlds[world.name], world)
     method, _, sentence = name.partition(":")
     if method in METHODS:
         dream = gym.make_vec(

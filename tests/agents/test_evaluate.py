@@ -97,11 +97,6 @@ def test_a_world_of_the_same_words_in_another_order_is_refused(cfg):
             make_agent(name, env, DREAM, cfg)
 
 
-def test_what_is_not_in_the_world_is_not_sought(cfg):
-    with pytest.raises(WorldsimError, match="'moon' names nothing"):
-        make_agent("seek:moon", world(), DREAM, cfg)
-
-
 def test_nothing_cannot_be_imagined(cfg):
     with pytest.raises(WorldsimError, match="empty"):
         make_agent("cem:imagine ", world(), DREAM, cfg)

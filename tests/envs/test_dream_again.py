@@ -9,6 +9,7 @@ import envs  # noqa: F401
 from envs.dream import DreamEnv
 from tests.worldsim.tiny import SPEC, make_checkpoint
 from tests.worldsim.worn import wear_out
+from worldsim.scene import GONE
 
 FORWARD, LEFT = SPEC.action_index("forward"), SPEC.action_index("turn left")
 KEYS = np.array([FORWARD, 0, LEFT])
@@ -36,7 +37,7 @@ def test_a_dream_with_nothing_left_of_what_it_saw_begins_again(folder, begins_ag
     assert not any(env.step(FORWARD)[4]["again"] for _ in range(3))
     wear_out(env._core.simulator, [0])
     info = env.step(0)[4]
-    assert info["again"] is begins_again and (info["worn"] < 1) is begins_again
+    assert info["again"] is begins_again and (info["worn"] < GONE) is begins_again
     rollout = env._core.simulator._rollout
     assert torch.equal(rollout.past[0, 1], rollout.scene.seen[0]) is begins_again
     assert env.step(0)[4]["again"] is False
@@ -49,7 +50,7 @@ def test_only_worlds_with_nothing_left_of_what_they_saw_begin_again(folder):
     wear_out(env.unwrapped._core.simulator, [1])
     _, _, _, truncated, info = env.step(KEYS)
     assert info["again"].tolist() == [False, True, False] and not truncated.any()
-    assert info["worn"].max() < 1
+    assert info["worn"].max() < GONE
 
 
 def test_a_lost_dream_is_cut_off_where_that_is_asked_for(folder):

@@ -7,6 +7,7 @@ import torch
 from tests.worldsim.tiny import make_checkpoint
 from tests.worldsim.worn import wear_out
 from worldsim.errors import WorldsimError
+from worldsim.scene import GONE
 from worldsim.simulator import Simulator
 from worldsim.text import REWARD_BINS
 
@@ -53,7 +54,7 @@ def test_a_step_gives_pictures_rewards_and_ends(dream):
     assert out.rewards.dtype == torch.float32 and out.rewards.shape == (3,)
     assert out.rewards.abs().max() < max(REWARD_BINS)
     assert out.terminated.dtype == torch.bool and out.terminated.shape == (3,)
-    assert out.worn.shape == (3,) and out.worn.min() > 0 and out.worn.max() < 1
+    assert out.worn.shape == (3,) and out.worn.min() > 0 and out.worn.max() < GONE
     assert out.end_chances.shape == (3,) and 0 < out.end_chances.min() < out.end_chances.max() < 1
     assert set(dream.stage_ms) == {"denoise", "commit", "decode"}
     assert all(ms > 0 for ms in dream.stage_ms.values())
@@ -72,7 +73,7 @@ def test_a_dream_with_nothing_left_of_what_it_saw_begins_again_and_the_others_go
     assert not rollout.scene.worn(torch.tensor([1])).any()
     out = dream.step(KEYS)
     assert torch.equal(out.frames[0], undisturbed[0]) and torch.equal(out.frames[2], undisturbed[2])
-    assert not torch.equal(out.frames[1], undisturbed[1]) and out.worn.max() < 1
+    assert not torch.equal(out.frames[1], undisturbed[1]) and out.worn.max() < GONE
 
 
 def test_what_was_drawn_about_the_end_is_remembered(dream):
