@@ -35,7 +35,7 @@ class Judge(Watcher):
         self.register_buffer("codes", action_codes(spec), persistent=False)
 
     def forward(self, stacks: Tensor) -> Tensor:
-        """Return logits `(N, axes, 3)` (neither, first word, second) of `(N, STACK, 64, 64)`."""
+        """Return logits `(N, axes, 3)`: neither, first word, second; see `Watcher.watch`."""
         return self.watch(stacks).view(len(stacks), len(self.axes), 3)
 
     @torch.no_grad()

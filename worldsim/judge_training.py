@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from worldsim.judge import Judge
 from worldsim.odometer import Odometer, errors
 from worldsim.pose_text import motion
 from worldsim.precision import side_by_side
-from worldsim.watcher import AFTER, BEFORE, STACK, Watcher, shrink
+from worldsim.watcher import AFTER, BEFORE, STACK, Watcher, motions
 from worldsim.world import WorldSpec
+
+Kind = TypeVar("Kind", Judge, Odometer)
 
 
 class Episodes(Protocol):
@@ -39,17 +41,17 @@ class JudgeConfig:
     """How the judge is built and trained; the defaults take minutes on two CPU cores.
 
     Attributes:
-        channels: Width of its first layer; the others follow.
+        channels: Half the width of its first layer; the others follow.
         num_steps: Optimiser steps.
         batch_size: Transitions a step.
         learning_rate: Peak of the one-cycle schedule.
-        max_frames: Frames kept in memory (4 KiB each); whole episodes, chosen at random.
+        max_frames: Frames looked at (1.5 KiB and 2 ms each); whole episodes, chosen at random.
         heldout_share: Share of the episodes that measures its accuracy and is not learned from.
         seed: Seed of everything random.
     """
 
     channels: int = 24
-    num_steps: int = 1000
+    num_steps: int = 1500
     batch_size: int = 96
     learning_rate: float = 2e-3
     max_frames: int = 30_000
@@ -57,24 +59,41 @@ class JudgeConfig:
     seed: int = 0
 
 
-def train_judge(
-    dataset: Episodes, config: JudgeConfig, indices: Sequence[int] | None = None
-) -> Judge:
-    """Train a judge on real frames and measure it on episodes it has not seen.
+class Real:
+    """Real play, looked at once: episodes to learn from, and others to be measured on.
 
     Args:
         dataset: Real episodes.
-        config: Size, length and seed of the training.
-        indices: Which episodes of the dataset it may see; None: all.
+        config: How many frames, and which are kept aside.
+        indices: Which episodes of the dataset may be looked at; None: all.
+
+    Raises:
+        WorldsimError: There are fewer than two episodes, or none is long enough.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        judge = Judge(dataset.spec, config.channels)
-    heldout, seen, rng = _split(dataset, config, indices)
+
+    def __init__(
+        self, dataset: Episodes, config: JudgeConfig, indices: Sequence[int] | None = None
+    ) -> None:
+        self.spec = dataset.spec
+        rng = np.random.default_rng(config.seed)
+        order = rng.permutation(list(range(len(dataset))) if indices is None else list(indices))
+        if len(order) < 2:
+            raise WorldsimError(
+                f"the judge needs at least two episodes of real frames, got {len(order)}: "
+                "collect more"
+            )
+        count = max(1, round(len(order) * config.heldout_share))
+        self.heldout = _Frames(dataset, order[:count], config.max_frames // 4)
+        self.seen = _Frames(dataset, order[count:], config.max_frames)
+
+
+def train_judge(real: Real, config: JudgeConfig) -> Judge:
+    """Train a judge on real frames and measure it on episodes it has not seen."""
+    judge = _untrained(Judge, real, config)
     sideways = torch.tensor(["left" in first or "left" in other for first, other in judge.axes])
 
     def loss(stacks: Tensor, which: Tensor, mirrored: Tensor) -> Tensor:
-        target = judge.codes[seen.actions[which]]
+        target = judge.codes[real.seen.actions[which]]
         swapped = torch.tensor([0, 2, 1])[target]  # left becomes right
         target = torch.where(mirrored[:, None] & sideways, swapped, target)
         logits = judge(stacks)
@@ -82,37 +101,32 @@ def train_judge(
             logits.flatten(0, 1), target.flatten(), label_smoothing=0.02
         )
 
-    _fit(judge, loss, seen, config, rng)
+    _fit(judge, loss, real.seen, config)
     with torch.no_grad():
-        named = np.concatenate([judge.decide(judge(stacks)) for stacks in heldout.in_order()])
-    judge.accuracy = judge.compare(named, heldout.actions.numpy())
-    judge.accuracy["transitions"] = float(len(named))
+        named = [judge.decide(judge(stacks)) for stacks in real.heldout.in_order()]
+    judge.accuracy = judge.compare(np.concatenate(named), real.heldout.actions.numpy())
+    judge.accuracy["transitions"] = float(len(real.heldout))
     return judge
 
 
-def train_odometer(
-    dataset: Episodes, config: JudgeConfig, indices: Sequence[int] | None = None
-) -> Odometer | None:
+def train_odometer(real: Real, config: JudgeConfig) -> Odometer | None:
     """Train an odometer likewise; None where the data has no poses."""
-    if dataset.load(0).pose is None:
+    if any(len(frames.motions) < len(frames) for frames in (real.seen, real.heldout)):
         return None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        odometer = Odometer(dataset.spec, config.channels)
-    heldout, seen, rng = _split(dataset, config, indices)
-    odometer.scale.copy_(seen.motions.std(dim=0).clamp(min=1e-3))
+    odometer = _untrained(Odometer, real, config)
+    odometer.scale.copy_(real.seen.motions.std(dim=0).clamp(min=1e-3))
     flipped = torch.tensor([1.0, -1.0, -1.0])  # what is left becomes right
 
     def loss(stacks: Tensor, which: Tensor, mirrored: Tensor) -> Tensor:
-        target = seen.motions[which] / odometer.scale
+        target = real.seen.motions[which] / odometer.scale
         target = torch.where(mirrored[:, None], target * flipped, target)
         # Of a sudden jump, as into a teleporter, only the direction is worth learning.
         return functional.smooth_l1_loss(odometer(stacks), target)
 
-    _fit(odometer, loss, seen, config, rng)
-    true = heldout.motions.numpy()
+    _fit(odometer, loss, real.seen, config)
+    true = real.heldout.motions.numpy()
     with torch.no_grad():
-        said = [odometer(stacks) * odometer.scale for stacks in heldout.in_order()]
+        said = [odometer(stacks) * odometer.scale for stacks in real.heldout.in_order()]
     still = errors(np.zeros_like(true), true)
     odometer.accuracy = errors(torch.cat(said).numpy(), true)
     odometer.accuracy |= {f"still_{name}": value for name, value in still.items()}
@@ -120,14 +134,14 @@ def train_odometer(
 
 
 class _Frames:
-    """The brightness of many episodes' frames in one tensor, and the transitions in them."""
+    """How many episodes' frames moved, in one tensor, and the transitions in them."""
 
     def __init__(self, dataset: Episodes, indices: np.ndarray, max_frames: int) -> None:
-        """Load whole episodes in the given order until `max_frames` are held."""
+        """Look at whole episodes in the given order until there are `max_frames`."""
         clips: list[Tensor] = []
         centres: list[np.ndarray] = []
         actions: list[np.ndarray] = []
-        motions: list[tuple[float, ...]] = []
+        poses: list[tuple[float, ...]] = []
         total, metres = 0, dataset.spec.metres_per_unit
         for index in tqdm(indices, desc="judge: frames", leave=False):
             episode = dataset.load(int(index))
@@ -138,13 +152,13 @@ class _Frames:
             actions.append(episode.actions[inside])
             if episode.pose is not None:
                 pose = episode.pose
-                motions += [motion(pose[k], pose[k + 1], metres) for k in inside]
-            clips.append(shrink(episode.frames[None])[0])
+                poses += [motion(pose[k], pose[k + 1], metres) for k in inside]
+            clips.append(motions(episode.frames[None])[0])
             total += len(episode.frames)
-        self.frames = torch.cat(clips)
+        self.moved = torch.cat(clips)
         self.centres = torch.from_numpy(np.concatenate(centres))
         self.actions = torch.from_numpy(np.concatenate(actions))
-        self.motions = torch.tensor(motions, dtype=torch.float32)  # (N, 3), or empty
+        self.motions = torch.tensor(poses, dtype=torch.float32)  # (N, 3), or empty
         if not len(self.centres):
             raise WorldsimError(
                 f"the judge needs episodes of {STACK} frames or more: collect longer ones"
@@ -155,28 +169,19 @@ class _Frames:
         return len(self.centres)
 
     def stacks(self, which: Tensor) -> Tensor:
-        """Return float stacks `(N, STACK, 64, 64)` in [0, 1]."""
-        around = self.centres[which][:, None] + torch.arange(-BEFORE, AFTER + 1)
-        return self.frames[around].float() / 255
+        """Return float stacks `(N, STEPS, 3, GRID, GRID)`."""
+        around = self.centres[which][:, None] + torch.arange(1 - BEFORE, AFTER + 1)
+        return self.moved[around].float()
 
     def in_order(self) -> Iterator[Tensor]:
         """Yield the stacks of all transitions, some at a time."""
         yield from map(self.stacks, torch.arange(len(self)).split(256))
 
 
-def _split(
-    dataset: Episodes, config: JudgeConfig, indices: Sequence[int] | None
-) -> tuple[_Frames, _Frames, np.random.Generator]:
-    """Return episodes to be measured on, episodes to learn from, and what goes on drawing."""
-    rng = np.random.default_rng(config.seed)
-    order = rng.permutation(list(range(len(dataset))) if indices is None else list(indices))
-    if len(order) < 2:
-        raise WorldsimError(
-            f"the judge needs at least two episodes of real frames, got {len(order)}: collect more"
-        )
-    num_heldout = max(1, round(len(order) * config.heldout_share))
-    heldout = _Frames(dataset, order[:num_heldout], config.max_frames // 4)
-    return heldout, _Frames(dataset, order[num_heldout:], config.max_frames), rng
+def _untrained(kind: type[Kind], real: Real, config: JudgeConfig) -> Kind:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return kind(real.spec, config.channels)
 
 
 def _fit(
@@ -184,7 +189,6 @@ def _fit(
     loss: Callable[[Tensor, Tensor, Tensor], Tensor],
     seen: _Frames,
     config: JudgeConfig,
-    rng: np.random.Generator,
 ) -> None:
     """Run the optimiser; `loss` is told stacks, which transitions they are and who is mirrored."""
     optimizer = torch.optim.AdamW(watcher.parameters(), config.learning_rate, weight_decay=0.02)
@@ -198,9 +202,9 @@ def _fit(
         torch.manual_seed(config.seed)  # dropout
         bar = tqdm(range(config.num_steps), desc=f"{watcher.kind}: train", leave=False)
         for _ in bar:
-            which = torch.from_numpy(rng.integers(0, len(seen), config.batch_size))
+            which = torch.randint(len(seen), (config.batch_size,), generator=generator)
             stacks, mirrored = _augment(seen.stacks(which), generator)
-            wrong = loss(stacks.contiguous(memory_format=torch.channels_last), which, mirrored)
+            wrong = loss(stacks, which, mirrored)
             optimizer.zero_grad()
             wrong.backward()
             optimizer.step()
@@ -210,14 +214,8 @@ def _fit(
 
 
 def _augment(stacks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mirror half of the stacks, soften some, and say which are mirrored, `(N,)`.
-
-    The softening is what a codec does to a frame: motion is to be read, not sharpness.
-    """
-    draw = torch.rand(2, len(stacks), generator=generator)
-    mirrored = draw[0] < 0.5
-    stacks = torch.where(mirrored.view(-1, 1, 1, 1), stacks.flip(-1), stacks)
-    soft = functional.avg_pool2d(stacks, 3, 1, 1, count_include_pad=False)
-    amount = (draw[1] - 0.5).clamp_min(0).mul(1.6).view(-1, 1, 1, 1)
-    noise = 0.01 * torch.randn(stacks.shape, generator=generator)
-    return torch.lerp(stacks, soft, amount) + noise, mirrored
+    """Mirror half of the stacks, shake all a little, and say which are mirrored, `(N,)`."""
+    mirrored = torch.rand(len(stacks), generator=generator) < 0.5
+    flipped = stacks.flip(-1) * torch.tensor([-1.0, 1.0, 1.0]).view(3, 1, 1)
+    stacks = torch.where(mirrored.view(-1, 1, 1, 1, 1), flipped, stacks)
+    return stacks + 1e-3 * torch.randn(stacks.shape, generator=generator), mirrored

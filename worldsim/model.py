@@ -44,9 +44,9 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             size, see `Painter`; 0: every frame is drawn by the transformer alone.
         match_width: Channels by which the painter compares two frames, see `Matching`; or 0.
         momentum_width: Channels, a multiple of 32, of what says how things go on, see `Momentum`.
+        gait_width: Of what knows how whole pictures do, see `Gait`; or 0.
         plan_width: Values the painter is told about each cell.
-        stem_width: Channels of the stem at the finest size, a multiple of 8, see `Stem`; 0: frames
-            that are only looked at are seen through one matrix alone.
+        stem_width: Channels of the stem, a multiple of 8, see `Stem`; 0: a matrix alone.
         split: Whether text and vision have a feed-forward each; without, both have that of vision.
         may_rest: Whether the painter says how much happens at all, see `Painter`.
         may_appear: Whether the painter says where something new appears, see `Painter`.
@@ -73,6 +73,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         painter_width: int = 96,
         match_width: int = 0,
         momentum_width: int = 0,
+        gait_width: int = 0,
         plan_width: int = 32,
         stem_width: int = 0,
         split: bool = True,
@@ -87,12 +88,12 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         if width % 64 or latent_size % patch or stem_width % 8 or glance_width % 8:
             given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
             raise ValueError(f"{given} do not fit together")
-        if beyond_width and (cell == 1 or not painter_width or beyond_width % 8):
-            given = f"{beyond_width=} {painter_width=} {cell=}"
-            raise ValueError(f"{given}: it wants a painter, a linear codec and 8, 16, …")
-        if momentum_width and (cell == 1 or not painter_width or momentum_width % 32):
-            given = f"{momentum_width=} {painter_width=} {cell=}"
-            raise ValueError(f"{given}: it wants a painter, a linear codec and 32, 64, …")
+        if gait_width and not momentum_width:
+            raise ValueError(f"{gait_width=} {momentum_width=}: it is a part of that")
+        for name, channels, fit in ("beyond", beyond_width, 8), ("momentum", momentum_width, 32):
+            if channels and (cell == 1 or not painter_width or channels % fit):
+                wants = f"it wants a painter, a linear codec and {fit}, {2 * fit}, …"
+                raise ValueError(f"{name}_width={channels} {painter_width=} {cell=}: {wants}")
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -103,7 +104,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             widths = [painter_width // 2**k for k in reversed(range(sizes))]
             parts = match_width, momentum_width > 0, may_rest, may_appear, may_invent
             self.painter = Painter(self.canvas, plan_width, width, widths, *parts)
-        self.momentum = Momentum(self.canvas, momentum_width, width) if momentum_width else None
+        moves = self.canvas, momentum_width, width, gait_width
+        self.momentum = Momentum(*moves) if momentum_width else None
         self.beyond = Beyond(self.canvas.values, beyond_width) if beyond_width else None
         # How wrong the frame before is about the next one, by latent channel; see `_draw`.
         self.register_buffer("surprise", torch.full((latent_channels, 1, 1), 0.5))

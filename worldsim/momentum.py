@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from worldsim.advection import smooth
 from worldsim.canvas import Canvas
+from worldsim.gait import Gait, roughly
 from worldsim.painter import REACH, polynomials, swept
 from worldsim.residual import Residual
 
@@ -26,6 +27,7 @@ SMALLEST = 4  # places along each side of what is seen last
 AROUND = 1  # places to each side whose motion a place goes on with, its own alone is a guess
 STEPS = 3  # what led to so many frames is heard, to the coming one and those before it
 MOOD = 256
+FASTEST = 0.5  # widths of a picture that things move in a step; what is faster is taken for that
 
 
 class Gone(NamedTuple):
@@ -49,11 +51,13 @@ class Momentum(nn.Module):
         canvas: Draws latents as pictures.
         first: Channels at the finest size, a multiple of 32; a third more at each coarser one.
         width: D, of what is heard.
+        gait: Width of what knows how whole pictures go on, see `Gait`; 0: nothing does. How far it
+            is believed is said picture by picture, untrained by half.
     """
 
     fields: Tensor
 
-    def __init__(self, canvas: Canvas, first: int, width: int):
+    def __init__(self, canvas: Canvas, first: int, width: int, gait: int = 0):
         """Untrained, it says that things go on as they did."""
         super().__init__()
         self.side, spots = canvas.side // FOLD, canvas.side // canvas.fold
@@ -78,10 +82,11 @@ class Momentum(nn.Module):
         self.register_buffer("fields", polynomials(spots), persistent=False)
         self.sweep = nn.Linear(MOOD, 2 * len(self.fields))
         self.pixels = canvas.side
-        for layer in (self.change, self.keep, self.sweep):
-            nn.init.zeros_(layer.weight)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+        self.gait = Gait(STEPS, width, gait) if gait else None
+        self.believe = nn.Linear(MOOD, 1) if gait else None
+        for layer in (self.change, self.keep, self.sweep, self.believe):
+            for parameter in layer.parameters() if layer else ():
+                nn.init.zeros_(parameter)
 
     def forward(self, pictures: Tensor, drift: Tensor, said: Tensor) -> Tensor:
         """Say how the last picture goes on.
@@ -113,12 +118,16 @@ class Momentum(nn.Module):
             x = self.again[k](self.after[k](x, mood), mood)
         flow = REACH * self.change(x) + (1 + self.keep(x)) * smooth(went, AROUND)
         # Finer than places it is smooth: what is rough in a dream's motion moves the next one.
-        return _resized(flow, spots) + REACH * swept(self.sweep(mood), self.fields)
+        flow = _resized(flow, spots) + REACH * swept(self.sweep(mood), self.fields)
+        if self.gait is None or self.believe is None:
+            return flow
+        other = self.pixels * self.gait(roughly(drift), said) - roughly(flow)
+        return flow + self.believe(mood).sigmoid()[:, :, None, None] * _resized(other, spots)
 
 
 def drift_of(flow: Tensor, pixels: int, side: int) -> Tensor:
     """Return a flow ``(n, 2, s, s)`` in pixels as a drift ``(n, 3, side, side)`` that is sure."""
-    widths = _resized(flow.float(), side) / pixels
+    widths = (_resized(flow.float(), side) / pixels).clamp(-FASTEST, FASTEST)
     return torch.cat([widths, torch.ones_like(widths[:, :1])], dim=1)
 
 

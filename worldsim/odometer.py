@@ -35,7 +35,7 @@ class Odometer(Watcher):
         torch.nn.init.zeros_(self.head.bias)
 
     def forward(self, stacks: Tensor) -> Tensor:
-        """Return motions `(N, 3)` of `(N, STACK, 64, 64)`, in multiples of `scale`."""
+        """Return motions `(N, 3)` of `(N, STEPS, 3, GRID, GRID)`, in multiples of `scale`."""
         return self.watch(stacks)
 
     @torch.no_grad()

@@ -1,7 +1,8 @@
-"""What judges have in common: they see a few frames in a row and live in a folder of their own.
+"""What judges have in common: they see how a few frames became each other, and live in a folder.
 
-They are trained on real frames only and then shown dreamed ones. They see brightness at 64×64
-pixels, not colour.
+They are trained on real frames only and then shown dreamed ones. They see motion alone, as
+`hindsight` finds it, neither colours nor textures: a dream in which a wall has the wrong stones
+but goes by as it should obeys its keys.
 """
 
 from __future__ import annotations
@@ -15,22 +16,25 @@ from typing import Any, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from worldsim.codec import to_float
 from worldsim.errors import WorldsimError
+from worldsim.hindsight import GRID, Hindsight
 from worldsim.world import WorldSpec
 
-SIZE = 64
 BEFORE, AFTER = 2, 2  # frames seen before the one acted in, and after it
 STACK = BEFORE + 1 + AFTER
+STEPS = STACK - 1  # between these frames
+FAST = 0.05  # widths of a picture that something moves in a step, as a unit
+FASTEST = 4.0  # of these units; more is taken for that
 
 
 class Watcher(nn.Module):
-    """A small convolutional network on `STACK` frames in a row; a subclass says what it reads.
+    """A small convolutional network on `STEPS` motions in a row; a subclass says what it reads.
 
     Args:
         spec: The world whose frames it sees.
-        channels: Of its first layer; the others follow.
+        channels: Half of its first layer; the others follow.
         outputs: Numbers it says about a stack.
 
     Attributes:
@@ -44,22 +48,20 @@ class Watcher(nn.Module):
         super().__init__()
         self.spec, self.channels = spec, channels
         self.accuracy: dict[str, float] = {}
-        widths = [2 * STACK - 1, channels, 2 * channels, 3 * channels, 4 * channels]
+        widths = [3 * STEPS, 2 * channels, 4 * channels, 4 * channels]
         layers: list[nn.Module] = []
-        for index in range(4):
-            kernel = 5 if index == 0 else 3
-            layers += [nn.Conv2d(widths[index], widths[index + 1], kernel, 2, kernel // 2)]
+        for index, stride in enumerate((1, 2, 2)):
+            layers += [nn.Conv2d(widths[index], widths[index + 1], 3, stride, 1)]
             layers += [nn.BatchNorm2d(widths[index + 1]), nn.ReLU()]
-        hidden = nn.Linear(widths[-1] * (SIZE // 16) ** 2, 8 * channels)
+        hidden = nn.Linear(widths[-1] * (GRID // 4) ** 2, 8 * channels)
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), hidden, nn.ReLU())
         self.head = nn.Linear(8 * channels, outputs)
 
     def watch(self, stacks: Tensor) -> Tensor:
-        """Return `(N, outputs)` for brightness `(N, STACK, 64, 64)` in [0, 1]."""
-        # What moved matters more than what is there, and light differs between places.
-        centred = stacks - stacks.mean((1, 2, 3), keepdim=True)
-        x = torch.cat([centred, 4 * (stacks[:, 1:] - stacks[:, :-1])], 1)
-        return self.head(self.body(x))
+        """Return `(N, outputs)` for `(N, STEPS, 3, GRID, GRID)`, see `motions`."""
+        went, sure = stacks.split([2, 1], dim=2)
+        went = (went / FAST).clamp(-FASTEST, FASTEST)
+        return self.head(self.body(torch.cat([went, sure], dim=2).flatten(1, 2)))
 
     def save(self, folder: Path) -> None:
         """Write its json and its safetensors file into `folder`."""
@@ -112,19 +114,22 @@ def stacks_of(frames: np.ndarray | Tensor) -> Iterator[Tensor]:
     """Cut uint8 clips `(N, F, H, W, 3)` into stacks, clip by clip, some hundred at a time.
 
     Yields:
-        Floats `(n, STACK, 64, 64)` in [0, 1]; `N * (F - STACK + 1)` stacks in all.
+        Floats `(n, STEPS, 3, GRID, GRID)`; `N * (F - STACK + 1)` stacks in all.
     """
-    windows = shrink(frames).unfold(1, STACK, 1).movedim(-1, 2)
-    for part in windows.reshape(-1, STACK, SIZE, SIZE).split(256):
-        yield part.float() / 255
+    windows = motions(frames)[:, 1:].unfold(1, STEPS, 1).movedim(-1, 2)
+    for part in windows.flatten(0, 1).split(256):
+        yield part.float()
 
 
-def shrink(frames: np.ndarray | Tensor) -> Tensor:
-    """Turn uint8 clips `(N, F, H, W, 3)` into uint8 brightness `(N, F, 64, 64)`."""
-    clips = []
+def motions(frames: np.ndarray | Tensor) -> Tensor:
+    """Look up how uint8 clips `(N, F, H, W, 3)` moved.
+
+    Returns:
+        Halves `(N, F, 3, GRID, GRID)`, how each frame came from the one before it: see `Hindsight`;
+        0 for first ones.
+    """
+    look, found = Hindsight(to_float), list[Tensor]()
     for clip in torch.as_tensor(frames):
-        gray = clip.float() @ torch.tensor([0.299, 0.587, 0.114])
-        if gray.shape[-2:] != (SIZE, SIZE):
-            gray = functional.interpolate(gray[None], (SIZE, SIZE), mode="area")[0]
-        clips.append(gray.round().clamp(0, 255).to(torch.uint8))
-    return torch.stack(clips)
+        follows = np.arange(len(clip))[None] > 0
+        found.append(torch.from_numpy(look(clip[None].numpy(), follows)[0]).half())
+    return torch.stack(found)

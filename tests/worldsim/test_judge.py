@@ -8,10 +8,11 @@ import torch
 
 from tests.worldsim.sliding import SPEC, walk
 from worldsim.errors import WorldsimError
+from worldsim.hindsight import GRID
 from worldsim.judge import Judge, action_codes, axes_of
-from worldsim.judge_training import JudgeConfig, train_judge, train_odometer
+from worldsim.judge_training import JudgeConfig, Real, train_judge, train_odometer
 from worldsim.odometer import Odometer
-from worldsim.watcher import shrink
+from worldsim.watcher import motions, stacks_of
 
 TINY = JudgeConfig(channels=8, num_steps=150, batch_size=48)
 
@@ -31,7 +32,7 @@ class Walks:
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return train_judge(Walks(24), TINY)
+    return train_judge(Real(Walks(24), TINY), TINY)
 
 
 def test_the_judge_learns_to_name_actions_on_frames_it_has_not_seen(judge):
@@ -45,7 +46,7 @@ def test_the_judge_learns_to_name_actions_on_frames_it_has_not_seen(judge):
 
 @pytest.fixture(scope="module")
 def odometer() -> Odometer:
-    odometer = train_odometer(Walks(24), TINY)
+    odometer = train_odometer(Real(Walks(24), TINY), TINY)
     assert odometer is not None
     return odometer
 
@@ -71,7 +72,7 @@ def test_a_saved_odometer_is_the_same_odometer(odometer, tmp_path):
 def test_without_poses_there_is_no_odometer():
     walks = Walks(2)
     walks.episodes[0].pose = None
-    assert train_odometer(walks, TINY) is None
+    assert train_odometer(Real(walks, TINY), TINY) is None
 
 
 def test_a_saved_judge_is_the_same_judge(judge, tmp_path):
@@ -84,9 +85,9 @@ def test_a_saved_judge_is_the_same_judge(judge, tmp_path):
 def test_training_is_reproducible_and_leaves_the_random_state_alone():
     config = JudgeConfig(channels=4, num_steps=3, batch_size=8)
     torch.manual_seed(5)
-    first = train_judge(Walks(4), config)
+    first = train_judge(Real(Walks(4), config), config)
     drawn = torch.rand(1)
-    second = train_judge(Walks(4), config)
+    second = train_judge(Real(Walks(4), config), config)
     pairs = zip(first.parameters(), second.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     torch.manual_seed(5)
@@ -100,15 +101,22 @@ def test_every_action_has_its_own_code():
     assert codes[0].tolist() == [0, 0]
 
 
-def test_frames_of_any_size_are_brought_to_the_judges():
-    frames = np.full((2, 3, 128, 128, 3), 200, np.uint8)
-    assert shrink(frames).shape == (2, 3, 64, 64) and (shrink(frames) == 200).all()
+def test_pictures_of_any_size_move_alike_and_colours_do_not_count():
+    frames = walk(3, 12)[0].frames[None]
+    large = frames.repeat(4, axis=2).repeat(4, axis=3)
+    moved = motions(frames)
+    assert moved.shape == (1, 13, 3, GRID, GRID) and not moved[:, 0].any()
+    off = (motions(large)[:, :, :2] - moved[:, :, :2]).abs().float()
+    assert off.mean() < 0.02, "in widths of a picture"
+    other = motions((frames * 0.7).astype(np.uint8) + 40)
+    assert (other[:, :, :2] - moved[:, :, :2]).abs().float().mean() < 0.02
+    assert sum(len(part) for part in stacks_of(frames)) == 13 - 4
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_episodes_are_an_error(count):
     with pytest.raises(WorldsimError, match="at least two episodes"):
-        train_judge(Walks(count), TINY)
+        Real(Walks(count), TINY)
 
 
 def test_a_missing_and_a_damaged_judge_are_errors_that_name_the_folder(judge, tmp_path):

@@ -54,8 +54,8 @@ def make_checkpoint(
     network = WorldTransformer(
         vocab_size=len(tokenizer), width=64, depth=2, text_hidden=64, image_hidden=96,
         latent_channels=channels, latent_size=side, painter_width=painter_width,
-        match_width=8, momentum_width=momentum_width, stem_width=8, may_rest=True,
-        may_appear=True, may_invent=True, beyond_width=beyond_width, hears=True,
+        match_width=8, momentum_width=momentum_width, gait_width=momentum_width, stem_width=8,
+        may_rest=True, may_appear=True, may_invent=True, beyond_width=beyond_width, hears=True,
         glance_width=8, cell=codec.cell,
     )  # fmt: skip
     for parameter in network.parameters():

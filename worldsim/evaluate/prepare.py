@@ -11,7 +11,7 @@ from worldsim.errors import WorldsimError
 from worldsim.evaluate import index as indexing
 from worldsim.evaluate.clips import Clips, load_clips
 from worldsim.judge import Judge
-from worldsim.judge_training import JudgeConfig, train_judge, train_odometer
+from worldsim.judge_training import JudgeConfig, Real, train_judge, train_odometer
 from worldsim.odometer import Odometer
 from worldsim.watcher import Watcher
 
@@ -83,6 +83,7 @@ def find_judges(
         used = {(window.source, window.seed) for window in rows}
         indices = [i.index for i in dataset.episodes if (i.source, i.seed) not in used]
     found: list[Watcher | None] = []
+    real: Real | None = None
     for kind, train in ((Judge, train_judge), (Odometer, train_odometer)):
         watcher = kind.load(folder) if kind.exists(folder) else None
         if watcher is None:
@@ -91,7 +92,8 @@ def find_judges(
                     f"no episodes of '{dataset.path}' are left for the judge to learn from: name "
                     "the model's training data with train_data="
                 )
-            watcher = train(source, config, indices)
+            real = real or Real(source, config, indices)
+            watcher = train(real, config)
             if watcher is not None:
                 watcher.save(folder)
         else:

@@ -28,7 +28,7 @@ from worldsim.text import ANSWER, ASK, INFER
 from worldsim.train.batches import Batches
 from worldsim.train.latents import Track
 from worldsim.train.numbers import DID, Numbers
-from worldsim.train.parts import Lessons, chances_of, learn_apart, learn_once
+from worldsim.train.parts import Lessons, chances_of, learn_alone
 from worldsim.train.run import RunFolder
 
 ASKED = 10  # questions of a clip
@@ -158,7 +158,4 @@ def fit_askings(
         known = number != UNNUMBERED
         return [F.mse_loss(caught[0][known].float(), meant[number[known]]) / spread]
 
-    learn_once(
-        part, run, lessons.file,
-        lambda: learn_apart(part, run, lessons, lambda step: lesson(step, clips), off),
-    )  # fmt: skip
+    learn_alone(part, run, lessons, lambda step: lesson(step, clips), off)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from worldsim.errors import WorldsimError
 from worldsim.hindsight import Hindsight
 from worldsim.model import WorldTransformer
-from worldsim.train import askings
+from worldsim.train import askings, gaits
 from worldsim.train.askings import fit_askings
 from worldsim.train.batches import Batches
 from worldsim.train.glances import fit_glance
@@ -47,10 +47,15 @@ def go_on_moving(
     network: WorldTransformer,
     run: RunFolder,
     batches: Batches,
-    steps: int,
+    steps: tuple[int, int],
     shares: Mapping[str, float],
     seed: int,
 ) -> None:
-    """Learn how things go on moving, see `train.momenta`."""
-    lesson = Lesson(batches.latents, batches.tracks, Hindsight.of(network.canvas), shares, seed)
-    fit_momentum(network, lesson, run, steps)
+    """Learn how whole pictures and all in them go on moving: so many updates of each, or none."""
+    rough, fine = steps
+    latents, tracks, hindsight = batches.latents, batches.tracks, Hindsight.of(network.canvas)
+    if rough:
+        moved = gaits.look_up(latents, tracks, hindsight, run.path / "motion.npy")
+        gaits.fit_gait(network, gaits.Lesson(moved, tracks, shares, seed), run, rough)
+    if fine:
+        fit_momentum(network, Lesson(latents, tracks, hindsight, shares, seed), run, fine)

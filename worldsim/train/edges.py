@@ -20,7 +20,7 @@ from worldsim.metrics import LPIPS
 from worldsim.model import WorldTransformer
 from worldsim.precision import fast
 from worldsim.train.latents import Track
-from worldsim.train.parts import Lessons, chances_of, learn_apart, learn_once
+from worldsim.train.parts import Lessons, chances_of, learn_alone
 from worldsim.train.run import RunFolder
 
 OFTEN = 0.3, 0.3, 0.3, 0.1  # how often each of the `SIDES` is hidden
@@ -112,7 +112,4 @@ def fit_beyond(
         with fast(device):
             return [wrong(hidden)]
 
-    learn_once(
-        beyond, run, lessons.file,
-        lambda: learn_apart(beyond, run, lessons, lambda step: album(step, pictures), off),
-    )  # fmt: skip
+    learn_alone(beyond, run, lessons, lambda step: album(step, pictures), off)

@@ -73,6 +73,17 @@ def learn_once(part: nn.Module, run: RunFolder, file: str, learn: Callable[[], N
     partial.replace(path)
 
 
+def learn_alone(
+    part: nn.Module,
+    run: RunFolder,
+    lessons: Lessons,
+    show: Callable[[int], Shown],
+    wrong: Callable[[Shown], Iterable[Tensor]],
+) -> None:
+    """Let a part learn as in `learn_apart`, or take what an earlier call learnt in this run."""
+    learn_once(part, run, lessons.file, lambda: learn_apart(part, run, lessons, show, wrong))
+
+
 def learn_apart(
     part: nn.Module,
     run: RunFolder,

@@ -39,6 +39,7 @@ class ModelConfig:
     plan_width: int = 32
     match_width: int = 32
     momentum_width: int = 0
+    gait_width: int = 0
     stem_width: int = 32
     split: bool = True
     may_rest: bool = True
@@ -71,6 +72,8 @@ class TrainConfig:
             anything is asked in words, see `train.glances`; 0: none.
         asking_steps: Updates in which questions in words then come to look for what they looked for
             when they were numbers, see `train.askings`; 0: none.
+        gait_steps: Updates in which it is learnt how whole pictures go on moving, without looking
+            at them, see `train.gaits`; 0: none.
         momentum_steps: Updates in which it is learnt how things go on moving, by itself and before
             anything is drawn, see `train.momenta`; 0: none.
         edge_steps: Updates in which it is learnt what lies beyond the edges of pictures, when all
@@ -93,6 +96,7 @@ class TrainConfig:
     num_starts: int = 24
     glance_steps: int = 0
     asking_steps: int = 0
+    gait_steps: int = 0
     momentum_steps: int = 0
     edge_steps: int = 0
     meaning_steps: int = 0
@@ -107,10 +111,10 @@ class TrainConfig:
 
 # What made the codec, the words and the latents in a run's folder, and what a run is besides.
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from", "model.vocab_size"]
-IDENTITY = [*PREPARED, "num_steps", "glance_steps", "asking_steps", "momentum_steps"]
-IDENTITY += ["model", "objective", "batch"]
+IDENTITY = [*PREPARED, "num_steps", "glance_steps", "asking_steps"]
+IDENTITY += ["gait_steps", "momentum_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
-OPTIONAL = ["match_width", "momentum_width", "stem_width", "glance_width"]
+OPTIONAL = ["match_width", "momentum_width", "gait_width", "stem_width", "glance_width"]
 OPTIONAL += ["may_rest", "may_appear", "may_invent", "beyond_width", "hears"]
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
@@ -153,8 +157,8 @@ def train(config: TrainConfig) -> None:
     looking = config.glance_steps, config.asking_steps
     network.to(device)
     beforehand.look(network, run, batches, things, looking, shares, config.seed)
-    if config.momentum_steps:
-        beforehand.go_on_moving(network, run, batches, config.momentum_steps, shares, config.seed)
+    moving = config.gait_steps, config.momentum_steps
+    beforehand.go_on_moving(network, run, batches, moving, shares, config.seed)
     checkpoint = Checkpoint(
         network=network,
         codec=codec,

@@ -17,7 +17,8 @@ LEFT, RIGHT, SHIFT = [7], [8], 2
 
 def make_network():
     network = make_checkpoint(momentum_width=32).network
-    for layer in (network.momentum.change, network.momentum.keep, network.momentum.sweep):
+    momentum = network.momentum
+    for layer in (momentum.change, momentum.keep, momentum.sweep, momentum.gait.change):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
     return network.requires_grad_(True)
