@@ -110,7 +110,7 @@ def fit_momentum(
     run: RunFolder,
     steps: int,
     clips: int = 16,
-    rate: float = 8e-4,
+    rate: float = 4e-4,
 ) -> None:
     """Let a network's `Momentum` learn, or take what an earlier call has learnt in this run.
 
