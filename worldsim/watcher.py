@@ -105,7 +105,7 @@ class Watcher(nn.Module):
             ) from error
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise WorldsimError(
-                f"the {cls.kind} in {folder} is damaged: remove it, retrain"
+                f"the {cls.kind} in {folder} is damaged or of another version: remove it, retrain"
             ) from error
         return watcher.eval()
 
