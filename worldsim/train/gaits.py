@@ -23,13 +23,11 @@ from worldsim.model import WorldTransformer
 from worldsim.momentum import FASTEST, STEPS
 from worldsim.painter import polynomials
 from worldsim.train.latents import Track
+from worldsim.train.momenta import UNHEARD, UNSEEN, trusted
 from worldsim.train.parts import Lessons, chances_of, learn_alone
 from worldsim.train.run import RunFolder
 
 AHEAD = 12  # steps of a stretch
-UNHEARD = 0.1  # of the stretches say nothing of what was done
-UNSEEN = 0.2  # of them nothing of how things moved before
-DOUBTED = 0.2  # how much a place at least has to say, of which anything is known
 CHUNK = 64  # frames looked up at a time
 
 
@@ -190,8 +188,7 @@ def strayed(gait: Gait, moved: Tensor, said: Tensor) -> Tensor:
     for k in range(moved.shape[1] - 1):
         went = gait(drift, said[:, k : k + STEPS].flip(1))
         true, trust = moved[:, 1 + k].split([2, 1], dim=1)
-        weight = trust + DOUBTED * (trust.amax(dim=(1, 2, 3), keepdim=True) > 0)
-        off = (went - true) * weight / UNIT
+        off = (went - true) * trusted(trust) / UNIT
         whole = torch.einsum("nayx,tyx->nat", off, ways) / SIDE**2
         total = total + off.abs().sum(dim=1).mean() + whole.abs().sum(dim=(1, 2)).mean()
         drift = torch.cat([went.clamp(-FASTEST, FASTEST), torch.ones_like(trust)], dim=1)

@@ -154,6 +154,11 @@ def unrolled(network: WorldTransformer, momentum: Momentum, shown: Clips) -> Ite
         drift = drift_of(flow.detach(), canvas.side, GRID)
 
 
+def trusted(trust: Tensor) -> Tensor:
+    """Return how much places ``(n, 1, y, x)`` have to say; of what nothing is known, nothing."""
+    return trust + DOUBTED * (trust.amax(dim=(1, 2, 3), keepdim=True) > 0)
+
+
 def _astray(flow: Tensor, motion: Tensor, pixels: int) -> Tensor:
     """Return by how much flow is not how things moved, place by place and as a whole.
 
@@ -161,7 +166,7 @@ def _astray(flow: Tensor, motion: Tensor, pixels: int) -> Tensor:
     a whole picture slides, grows or turns is known better than how far any of its places goes.
     """
     true, trust = motion.split([2, 1], dim=1)
-    weight = trust + DOUBTED * (trust.amax(dim=(1, 2, 3), keepdim=True) > 0)
+    weight = trusted(trust)
     off = (F.adaptive_avg_pool2d(flow, true.shape[-1]) - true * pixels) * weight
     ways = math.sqrt(3) * polynomials(true.shape[-1], 1).to(off)  # of place, the first the mean
     ways[0] = 1
