@@ -56,3 +56,16 @@ class Gait(nn.Module):
 def roughly(field: Tensor) -> Tensor:
     """Return the mean of a field ``(n, v, y, x)`` around each of `SIDE` × `SIDE` places."""
     return F.adaptive_avg_pool2d(field, SIDE)
+
+
+def drawn_out(rough: Tensor, side: int) -> Tensor:
+    """Draw a field ``(n, v, SIDE, SIDE)`` finer, ``(n, v, side, side)``; at its edges slopes go on.
+
+    Else what turns as a whole would turn less and less there, and straight things bend.
+    """
+    for dim in (2, 3):
+        first, second, *_, other, last = rough.split(1, dim=dim)
+        rough = torch.cat([2 * first - second, rough, 2 * last - other], dim=dim)
+    margin = side // SIDE
+    wide = F.interpolate(rough, side + 2 * margin, mode="bilinear", align_corners=False)
+    return wide[..., margin:-margin, margin:-margin]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from worldsim.advection import smooth
 from worldsim.canvas import Canvas
-from worldsim.gait import Gait, roughly
+from worldsim.gait import Gait, drawn_out, roughly
 from worldsim.painter import REACH, polynomials, swept
 from worldsim.residual import Residual
 
@@ -122,7 +122,7 @@ class Momentum(nn.Module):
         if self.gait is None or self.believe is None:
             return flow
         other = self.pixels * self.gait(roughly(drift), said) - roughly(flow)
-        return flow + self.believe(mood).sigmoid()[:, :, None, None] * _resized(other, spots)
+        return flow + self.believe(mood).sigmoid()[:, :, None, None] * drawn_out(other, spots)
 
 
 def drift_of(flow: Tensor, pixels: int, side: int) -> Tensor:

@@ -1,6 +1,6 @@
 """What a dream remembers of its picture and beyond its edges.
 
-What leaves the picture goes on moving as what is nearest to it at the edge does on average, and is
+What leaves the picture goes on to slide, turn and grow as the picture does on the whole, and is
 still there when that turns back. What was never in sight is what `Beyond` makes of the newest frame
 that was seen, and without it, or farther off, a mirror: the same walls and the same floor, no
 longer the same place. Nothing here knows of cameras, of depth or of actions; every motion is the
@@ -12,15 +12,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from worldsim.advection import FINER, MARKS, coarser, finer, mirrored, smooth
+from worldsim.advection import FINER, MARKS, coarser, finer, mirrored
 from worldsim.beyond import FAR, Beyond
 from worldsim.canvas import Canvas
-from worldsim.painter import NEAR, Moved, Nearby
+from worldsim.painter import NEAR, Moved, Nearby, swept
+from worldsim.turning import fitted
 
 HALVES = 4  # numbers of 16 bits that move together
+TURNS = 0.25  # sides of a picture beyond its edges, where all begins to move alike
 WIDE, HIGH = 2.0, 0.5  # what is remembered to each side, above and below, in sides of a picture
 
 
@@ -69,6 +70,13 @@ class Surroundings:
         # Whether nobody has looked yet what may lie beyond the edges: so it does before it moves.
         self.beyond, self.fresh = beyond, torch.zeros_like(self.ahead)
         self._every = torch.arange(lanes, device=device)
+        ends = ((torch.arange(n) + 0.5) * 2 for n in size)
+        down, right = (
+            ((at - 2 * margin) / self.side - 1).clamp(-1 - 2 * TURNS, 1 + 2 * TURNS)
+            for at, margin in zip(ends, self.margins, strict=True)
+        )
+        flat = torch.ones(size)
+        self._fields = torch.stack([flat, right * flat, down[:, None] * flat]).to(device)
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
@@ -173,12 +181,12 @@ class Surroundings:
         self.fresh[fresh] = False
 
     def _spread(self, flow: Tensor) -> Tensor:
-        """Let places move as those in sight near them, (n, 2, y, x) -> (n, 2, H, W), down first."""
-        up, left = self.margins
-        flow = F.interpolate(flow.float(), (self.side,) * 2, mode="bilinear", align_corners=False)
-        flow = flow.nan_to_num().clamp(-self.side, self.side).flip(1)
-        flow = smooth(flow, max(1, self.side // 2))  # all go together, or no way back fits
-        return F.pad(flow.half(), (left, left, up, up), mode="replicate")
+        """Let what lies around slide, turn and grow as what is in sight does on the whole.
+
+        (n, 2, y, x) -> (n, 2, H, W), down first.
+        """
+        said = fitted(flow.float().nan_to_num().clamp(-self.side, self.side).flip(1))
+        return swept(said.flatten(1), self._fields).clamp(-self.side, self.side).half()
 
 
 def opened(view: Tensor, values: int) -> Tensor:

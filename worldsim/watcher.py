@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from worldsim.codec import to_float
 from worldsim.errors import WorldsimError
-from worldsim.hindsight import GRID, Hindsight
+from worldsim.hindsight import GRID, LOOKS, Hindsight
 from worldsim.world import WorldSpec
 
 BEFORE, AFTER = 2, 2  # frames seen before the one acted in, and after it
@@ -68,7 +68,8 @@ class Watcher(nn.Module):
         from safetensors.torch import save
 
         tensors = {name: value.contiguous() for name, value in self.state_dict().items()}
-        about = {"spec": self.spec.to_dict(), "channels": self.channels, "accuracy": self.accuracy}
+        about = {"spec": self.spec.to_dict(), "channels": self.channels, "looks": LOOKS}
+        about["accuracy"] = self.accuracy
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, data in (
@@ -98,6 +99,8 @@ class Watcher(nn.Module):
             about: dict[str, Any] = json.loads((folder / f"{cls.kind}.json").read_text())
             watcher = cls(WorldSpec.from_dict(about["spec"]), about["channels"])  # type: ignore[call-arg]
             watcher.accuracy = about["accuracy"]
+            if about["looks"] != LOOKS:
+                raise ValueError("it has learnt to see motion as it was found before")
             watcher.load_state_dict(load_file(folder / f"{cls.kind}.safetensors"))
         except FileNotFoundError as error:
             raise WorldsimError(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from worldsim.canvas import Canvas
-from worldsim.gait import SIDE, UNIT, Gait, roughly
+from worldsim.gait import SIDE, UNIT, Gait, drawn_out, roughly
 from worldsim.model import WorldTransformer
 from worldsim.momentum import STEPS, Momentum
 
@@ -54,6 +54,12 @@ def test_momentum_believes_it_by_half_until_it_knows_better():
 def test_what_places_have_in_common_is_what_is_told_of_them():
     field = torch.arange(16.0).repeat(1, 2, 16, 1)
     torch.testing.assert_close(roughly(field)[0, 0, 0], torch.tensor([1.5, 5.5, 9.5, 13.5]))
+
+
+def test_what_turns_as_a_whole_is_drawn_to_its_edges():
+    at = torch.linspace(-1, 1, 32)
+    turn = torch.stack([-2 * at[:, None].expand(32, 32), 2 * at.expand(32, 32)])[None]
+    torch.testing.assert_close(drawn_out(roughly(turn), 32), turn)
 
 
 def test_a_gait_without_momentum_is_an_error():

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.worldsim.train.played import make_batches, make_tokenizer
+from worldsim.advection import advect
 from worldsim.hindsight import GRID, Hindsight, steady
 from worldsim.train.batches import Batches
 
@@ -48,6 +49,20 @@ def test_what_stays_is_still_and_sure():
 
 def test_what_is_found_nowhere_is_not_trusted():
     assert look([picture(0), picture(5)], [False, True])[1, 2].mean() < 0.5
+
+
+def test_a_road_that_turns_is_seen_to_turn_and_not_to_bend():
+    before = np.full((3, 64, 64), -0.4, np.float32)
+    before[:, :, 24:40] = 0.3
+    before[:, [14, 15, 16, 44, 45, 46]] = 0.1
+    angle, at = np.deg2rad(8), (np.arange(64) + 0.5) / 64 - 0.5  # widths
+    true = np.sin(angle) * np.stack([-at[:, None] + 0 * at, at + 0 * at[:, None]])
+    true += (np.cos(angle) - 1) * np.stack([at + 0 * at[:, None], at[:, None] + 0 * at])
+    now = advect(torch.from_numpy(before)[None], 64 * torch.from_numpy(true)[None])[0].numpy()
+    found = look([before, now], [False, True])[1, :2]
+    true = true.reshape(2, GRID, 4, GRID, 4).mean(axis=(2, 4))
+    share = (found * true).sum(axis=(1, 2)) / (true * true).sum(axis=(1, 2))
+    np.testing.assert_allclose(share, 1, atol=0.1)
 
 
 def bend(side=GRID):

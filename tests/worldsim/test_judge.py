@@ -113,6 +113,14 @@ def test_pictures_of_any_size_move_alike_and_colours_do_not_count():
     assert sum(len(part) for part in stacks_of(frames)) == 13 - 4
 
 
+def test_a_judge_that_saw_motion_otherwise_is_refused(judge, tmp_path):
+    judge.save(tmp_path)
+    about = json.loads((tmp_path / "judge.json").read_text())
+    (tmp_path / "judge.json").write_text(json.dumps(about | {"looks": about["looks"] - 1}))
+    with pytest.raises(WorldsimError, match="of another version"):
+        Judge.load(tmp_path)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_episodes_are_an_error(count):
     with pytest.raises(WorldsimError, match="at least two episodes"):

@@ -155,18 +155,20 @@ def test_slow_motion_adds_up():
     assert torch.equal(moved, wide[..., UP : UP + SIDE, LEFT + SIDE + 4 : -4])
 
 
-def test_corners_move_as_theirs_of_the_picture():
-    """Upper half to the left, left half upwards."""
-    around = begun()
-    flow = torch.zeros(2, 1, 2, 16, 16)
-    flow[..., 0, :8, :] = 4.0
-    flow[..., 1, :, :8] = 2.0
-    made = around.moved(EVERY, as_moved(pictures(), flow))
-    made, wide = opened(made.view, 3), kept(around)
-    assert torch.equal(made[:, :3, :8, 100:110], wide[:, :3, :8, 104:114]), "upper right"
-    assert torch.equal(made[:, :3, 52:58, :60], wide[:, :3, 54:60, :60]), "lower left"
-    assert torch.equal(made[:, :3, 2:8, 8:40], wide[:, :3, 4:10, 12:44]), "upper left: both"
-    assert torch.equal(made[:, :3, 50:, 100:], wide[:, :3, 50:, 100:]), "lower right: neither"
+def test_what_lies_around_turns_as_the_picture_does():
+    """A degree about the middle: at the left edge down, at the right one up, by half a pixel."""
+    around, at = begun(), (torch.arange(16) + 0.5) / 8 - 1
+    flow = SIDE / 2 * 0.125 * torch.stack([-at[:, None].expand(16, 16), at.expand(16, 16)])
+    spread = around._spread(flow.expand(2, 2, 16, 16)).float()
+    down, right = spread[0]
+    middle = UP + SIDE // 2
+    assert down[middle, LEFT - 4] == pytest.approx(-0.125 * (SIDE / 2 + 3.5), abs=0.01)
+    assert down[middle, LEFT + SIDE + 3] == pytest.approx(0.125 * (SIDE / 2 + 3.5), abs=0.01)
+    assert right[UP - 4, LEFT] == pytest.approx(0.125 * (SIDE / 2 + 3.5), abs=0.01)
+    assert (down[:, : LEFT - 8] == down[:, :1]).all(), "farther off it moves alike"
+    made = opened(around.moved(EVERY, as_moved(pictures(), flow.expand(2, 1, 2, 16, 16))).view, 3)
+    wide = kept(around)
+    assert torch.equal(made[:, :3, 31:33, 20:40], wide[:, :3, 28:30, 20:40]), "left of it, down"
 
 
 def test_no_row_parts_from_its_neighbours():
