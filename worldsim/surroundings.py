@@ -17,11 +17,11 @@ from torch import Tensor
 from worldsim.advection import FINER, MARKS, coarser, finer, mirrored
 from worldsim.beyond import FAR, Beyond
 from worldsim.canvas import Canvas
-from worldsim.painter import NEAR, Moved, Nearby, swept
+from worldsim.painter import NEAR, Moved, Nearby
 from worldsim.turning import fitted
 
 HALVES = 4  # numbers of 16 bits that move together
-TURNS = 0.25  # sides of a picture beyond its edges, where all begins to move alike
+TURNS = 0.25  # sides of a picture beyond its edges, from where on all turns alike
 WIDE, HIGH = 2.0, 0.5  # what is remembered to each side, above and below, in sides of a picture
 
 
@@ -75,8 +75,7 @@ class Surroundings:
             ((at - 2 * margin) / self.side - 1).clamp(-1 - 2 * TURNS, 1 + 2 * TURNS)
             for at, margin in zip(ends, self.margins, strict=True)
         )
-        flat = torch.ones(size)
-        self._fields = torch.stack([flat, right * flat, down[:, None] * flat]).to(device)
+        self._place = torch.meshgrid(right.to(device), down.to(device), indexing="xy")
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
@@ -183,10 +182,19 @@ class Surroundings:
     def _spread(self, flow: Tensor) -> Tensor:
         """Let what lies around slide, turn and grow as what is in sight does on the whole.
 
+        A picture that slides is found to grow a little, too, now here and now there; of that
+        nothing would come back. So what grows less than it slides grows not at all.
+
         (n, 2, y, x) -> (n, 2, H, W), down first.
         """
-        said = fitted(flow.float().nan_to_num().clamp(-self.side, self.side).flip(1))
-        return swept(said.flatten(1), self._fields).clamp(-self.side, self.side).half()
+        said = fitted(flow.float().nan_to_num().clamp(-self.side, self.side))[..., None, None]
+        (right, right_by, right_down), (down, down_right, down_by) = said.movedim((1, 2), (0, 1))
+        turn, grow = (down_right - right_down) / 2, (right_by + down_by) / 2
+        grow = grow * grow**2 / (grow**2 + right**2 + down**2).clamp(min=1e-9)
+        across, along = self._place
+        right = right - turn * along + grow * across.clamp(-1, 1)
+        down = down + turn * across + grow * along.clamp(-1, 1)
+        return torch.stack([down, right], dim=1).clamp(-self.side, self.side).half()
 
 
 def opened(view: Tensor, values: int) -> Tensor:
