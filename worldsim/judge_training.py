@@ -45,7 +45,7 @@ class JudgeConfig:
         num_steps: Optimiser steps.
         batch_size: Transitions a step.
         learning_rate: Peak of the one-cycle schedule.
-        max_frames: Frames looked at (1.5 KiB and 2 ms each); whole episodes, chosen at random.
+        max_frames: Frames looked at (1.5 KiB and 4 ms each); whole episodes, chosen at random.
         heldout_share: Share of the episodes that measures its accuracy and is not learned from.
         seed: Seed of everything random.
     """
