@@ -190,7 +190,7 @@ class Surroundings:
         said = fitted(flow.float().nan_to_num().clamp(-self.side, self.side))[..., None, None]
         (right, right_by, right_down), (down, down_right, down_by) = said.movedim((1, 2), (0, 1))
         turn, grow = (down_right - right_down) / 2, (right_by + down_by) / 2
-        grow = grow * grow**2 / (grow**2 + right**2 + down**2).clamp(min=1e-9)
+        grow = grow**3 / (grow**2 + right**2 + down**2).clamp(min=1e-9)
         across, along = self._place
         right = right - turn * along + grow * across.clamp(-1, 1)
         down = down + turn * across + grow * along.clamp(-1, 1)

@@ -46,7 +46,8 @@ def turned(now: Tensor, before: Tensor, flow: Tensor) -> Tensor:
 def fitted(flow: Tensor) -> Tensor:
     """Return the polynomial of `DEGREE` nearest to a flow ``(n, 2, y, x)``, ``(n, 2, terms)``."""
     fields = polynomials(flow.shape[-1], DEGREE).flatten(1).to(flow)
-    return flow.flatten(2) @ torch.linalg.pinv(fields)
+    # In a square the terms of first degree have nothing in common, so each is found by itself.
+    return flow.flatten(2) @ (fields / fields.square().sum(dim=1, keepdim=True)).T
 
 
 def _mending(now: Tensor, before: Tensor, said: Tensor, fields: Tensor) -> Tensor:

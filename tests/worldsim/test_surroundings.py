@@ -156,7 +156,7 @@ def test_slow_motion_adds_up():
 
 
 def test_what_lies_around_turns_as_the_picture_does():
-    """A degree about the middle: at the left edge down, at the right one up, by half a pixel."""
+    """An eighth of a radian about the middle: what is left of it down, what is right of it up."""
     around, at = begun(), (torch.arange(16) + 0.5) / 8 - 1
     flow = SIDE / 2 * 0.125 * torch.stack([-at[:, None].expand(16, 16), at.expand(16, 16)])
     spread = around._spread(flow.expand(2, 2, 16, 16)).float()
