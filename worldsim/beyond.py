@@ -17,7 +17,7 @@ from worldsim.residual import Residual
 
 HEAD = 32  # width of a head of attention
 FOLD = 2  # pixels along each side that are one spot
-REACH = 24.0  # pixels from what a mirror shows, at most, to where something is copied from
+REACH = 48.0  # pixels from what a mirror shows, at most, to where something is copied from
 FAR = 0.625  # sides of a picture, how far beyond its edges it looks
 SIDES = ("right", "left", "up", "down")
 HEIGHT = {"right": 0.0, "left": 0.0, "up": 1.0, "down": -1.0}

@@ -21,7 +21,7 @@ from worldsim.painter import NEAR, Moved, Nearby
 from worldsim.turning import fitted
 
 HALVES = 4  # numbers of 16 bits that move together
-TURNS = 0.25  # sides of a picture beyond its edges, from where on all turns alike
+TURNS = 0.75  # sides of a picture beyond its edges, from where on all turns alike
 WIDE, HIGH = 2.0, 0.5  # what is remembered to each side, above and below, in sides of a picture
 
 
@@ -29,13 +29,13 @@ class Around(NamedTuple):
     """What lies around frames, as `Surroundings` keeps it of some lanes.
 
     Attributes:
-        view, left: See there.
+        view, off: See there.
         fine: The same, without what appears in the midst of it.
         appears: ``(n, 1, H, W)``, how much of a spot does.
     """
 
     view: Tensor
-    left: Tensor
+    off: Tensor
     fine: Tensor
     appears: Tensor
 
@@ -43,9 +43,10 @@ class Around(NamedTuple):
 class Surroundings:
     """Lanes side by side, as in `rollout.Rollout`.
 
-    What is beyond the edges is moved by whole pixels, and what is left over is kept for the next
-    step: nothing is lost however often it moves, and at rest nothing moves at all. What is in sight
-    is kept as it was moved, without what was mended, `finer` than the picture.
+    What is beyond the edges is moved by whole pixels, and each spot knows how far from its place it
+    truly lies: nothing goes astray however often it moves, straight edges stay straight when they
+    turn, and at rest nothing moves at all. What is in sight is kept as it was moved, without what
+    was mended, `finer` than the picture.
 
     Args:
         canvas: Draws latents as pictures.
@@ -61,11 +62,11 @@ class Surroundings:
         # nothing, and `MARKS`.
         words = -(-(self.values + MARKS) // HALVES)
         self.view = torch.zeros(lanes, *size, words, dtype=torch.int64, device=device)
-        # By how many pixels down and right a spot has not moved yet.
-        self.left = torch.zeros(lanes, 2, *size, dtype=torch.float16, device=device)
+        # How many pixels down and right of its place lies what a spot shows.
+        self.off = torch.zeros(lanes, 2, *size, dtype=torch.float16, device=device)
         self.fine = torch.zeros(lanes, self.values, *[FINER * self.side] * 2, device=device)
         # All three a step ago; after `take_back`, a step ahead.
-        self.before = tuple(torch.zeros_like(x) for x in (self.view, self.left, self.fine))
+        self.before = tuple(torch.zeros_like(x) for x in (self.view, self.off, self.fine))
         self.ahead = torch.zeros(lanes, dtype=torch.bool, device=device)
         # Whether nobody has looked yet what may lie beyond the edges: so it does before it moves.
         self.beyond, self.fresh = beyond, torch.zeros_like(self.ahead)
@@ -76,10 +77,12 @@ class Surroundings:
             for at, margin in zip(ends, self.margins, strict=True)
         )
         self._place = torch.meshgrid(right.to(device), down.to(device), indexing="xy")
+        rows = (torch.arange(n, device=device).float() for n in size)
+        self._spot = torch.stack(torch.meshgrid(*rows, indexing="ij"))
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
-        return self.view, self.left, self.fine, *self.before, self.ahead, self.fresh
+        return self.view, self.off, self.fine, *self.before, self.ahead, self.fresh
 
     def near(self, lanes: Tensor) -> Nearby:
         """Return what a step can bring into sight, see `Painter.move`."""
@@ -97,21 +100,16 @@ class Surroundings:
     def moved(self, lanes: Tensor, moved: Moved) -> Around:
         """Return what `take` wants of a step, leaving everything as it is."""
         of = self._of(lanes)
-        view, shift = self.view[of], self._spread(moved.flow.flatten(0, 1)) + self.left[of]
-        whole = shift.round()
-        height, width = view.shape[1:3]
-        down, right = (torch.arange(n, device=view.device).half() for n in (height, width))
-        rows = (down[:, None] + whole[:, 0]).clamp_(0, height - 1).long()
-        columns = (right + whole[:, 1]).clamp_(0, width - 1).long()
-        places = (rows * width + columns).flatten(1)[:, :, None]
+        view, off = self.view[of], self.off[of].float()
+        places, off = self._nearest(self._spread(moved.flow.flatten(0, 1)), off)
         spots = view.flatten(1, 2)
-        spots = spots.gather(1, places.expand(-1, -1, spots.shape[2])).view_as(view)
+        spots = spots.gather(1, places[..., None].expand_as(spots)).view_as(view)
         marks = _middle(spots, *self.margins).view(torch.float16)[..., -MARKS:]
         known, worn, fine, appears = (
             x.flatten(0, 1) for x in (moved.known, moved.worn, moved.fine, moved.appears)
         )
         marks.copy_(torch.cat([torch.ones_like(known), known, worn], dim=1).movedim(1, -1))
-        return Around(spots, shift - whole, with_new(fine, -appears, coarser(fine)), appears)
+        return Around(spots, off.half(), with_new(fine, -appears, coarser(fine)), appears)
 
     def take(self, lanes: Tensor, pictures: Tensor, around: Around | None) -> None:
         """Take newest frames in.
@@ -124,15 +122,14 @@ class Surroundings:
         """
         seen, (up, left) = around is None, self.margins
         pictures = pictures.clamp(-65504, 65504)  # what goes astray stays a number in halves
-        view, rest, fine, appears = around or self._anew(lanes, pictures)
+        view, off, fine, appears = around or self._anew(lanes, pictures)
         sight = _middle(view, up, left).view(torch.float16)
         sight[..., : self.values] = pictures.movedim(1, -1)
         if seen:
             sight[..., -MARKS:] = torch.tensor([1, 1, 0], dtype=torch.float16)
-        rest[:, :, up : up + self.side, left : left + self.side] = 0
         fine = with_new(fine, appears, pictures)
         of = self._of(lanes)
-        for old, now, new in zip(self.before, self._now(), (view, rest, fine), strict=True):
+        for old, now, new in zip(self.before, self._now(), (view, off, fine), strict=True):
             old[of] = now[of]
             now[of] = new
         self.fresh[lanes] = ~self.ahead[lanes] & seen
@@ -145,7 +142,7 @@ class Surroundings:
         self.ahead[lanes] = True
 
     def _now(self) -> tuple[Tensor, ...]:
-        return self.view, self.left, self.fine
+        return self.view, self.off, self.fine
 
     def _of(self, lanes: Tensor) -> Tensor | slice:
         """Name lanes; all of them at once are not copied to be looked at."""
@@ -153,29 +150,33 @@ class Surroundings:
 
     def _anew(self, lanes: Tensor, pictures: Tensor) -> Around:
         """Return what is around frames that were seen."""
-        view, left = self.before[0][lanes], self.before[1][lanes]
+        view, off = self.before[0][lanes], self.before[1][lanes]
         begins = ~self.ahead[lanes]
-        left[begins] = 0
+        off[begins] = 0
         view[begins] = closed(mirrored(pictures[begins], *self.margins))
-        return Around(view, left, self.fine.new_zeros(()), self.fine.new_ones(1, 1, 1, 1))
+        return Around(view, off, self.fine.new_zeros(()), self.fine.new_ones(1, 1, 1, 1))
 
     def _look_beyond(self, lanes: Tensor) -> None:
         """Put what may lie beyond the edges of frames that were seen in the place of mirrors."""
         fresh = lanes[self.fresh[lanes]]
         if self.beyond is None or not len(fresh):
             return
-        (up, left), far = self.margins, 8 * round(FAR * self.side / 8)
-        wide, sight = opened(self.view[fresh], self.values).float(), slice(left, left + self.side)
+        (up, left), far, side = self.margins, 8 * round(FAR * self.side / 8), self.side
+        wide = opened(self.view[fresh], self.values).float()
         colours = wide[:, : self.values]
-        pictures = colours[..., up : up + self.side, sight].contiguous()
-        left_of, right_of, above, below = (
-            self.beyond.over(pictures, side, reach)
-            for side, reach in (("left", far), ("right", far), ("up", up), ("down", up))
-        )
+        pictures = colours[..., up : up + side, left : left + side].contiguous()
+        left_of, right_of = (self.beyond.over(pictures, to, far) for to in ("left", "right"))
         band = torch.cat([left_of[..., :far], right_of], dim=-1)
-        colours[:] = mirrored(band, up, left - far)[:, : self.values]
-        colours[..., : up + self.side, sight] = above
-        colours[..., up:, sight] = below
+        # Corners are what lies above and below what lies to the left and right.
+        parts = torch.cat([band[..., :side], pictures, band[..., -side:]])
+        above, below = (
+            torch.cat([one[..., :far], two, three[..., -far:]], dim=-1)
+            for one, two, three in (
+                self.beyond.over(parts, to, up).chunk(3) for to in ("up", "down")
+            )
+        )
+        tall = torch.cat([above[..., :up, :], band, below[..., side:, :]], dim=-2)
+        colours[:] = mirrored(tall, 0, left - far)[:, : self.values]
         self.view[fresh] = closed(wide)
         self.fresh[fresh] = False
 
@@ -194,7 +195,31 @@ class Surroundings:
         across, along = self._place
         right = right - turn * along + grow * across.clamp(-1, 1)
         down = down + turn * across + grow * along.clamp(-1, 1)
-        return torch.stack([down, right], dim=1).clamp(-self.side, self.side).half()
+        return torch.stack([down, right], dim=1).clamp(-self.side, self.side)
+
+    def _nearest(self, shift: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+        """Find for each spot the one that truly lies nearest to where it was.
+
+        Args:
+            shift: ``(n, 2, H, W)``, how far that is from its place, down and right.
+            off: The same, how far from its own place what a spot shows lies.
+
+        Returns:
+            The number of that spot, ``(n, H * W)``, and how far from where it was wanted it lies.
+        """
+        height, width = self._spot.shape[1:]
+        ends = torch.tensor([[[height]], [[width]]], device=shift.device) - 1
+        found, still = list[tuple[Tensor, Tensor]](), shift
+        for _ in range(2):
+            spot = (self._spot + still.round()).clamp(torch.zeros_like(ends), ends)
+            number = (spot[:, 0] * width + spot[:, 1]).long().flatten(1)
+            there = off.flatten(2).gather(2, number[:, None].expand(-1, 2, -1)).view_as(off)
+            found.append((number, (spot + there - self._spot - shift).clamp(-1, 1)))
+            still = shift - there
+        (one, by), (other, other_by) = found
+        better = other_by.square().sum(dim=1) < by.square().sum(dim=1)
+        place = torch.where(better.flatten(1), other, one)
+        return place, torch.where(better[:, None], other_by, by)
 
 
 def opened(view: Tensor, values: int) -> Tensor:

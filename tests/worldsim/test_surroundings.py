@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from tests.worldsim.pictures import pictures
 from worldsim.advection import advect, coarser, finer, mirrored
 from worldsim.canvas import Canvas
 from worldsim.painter import Moved
-from worldsim.surroundings import Surroundings, opened
+from worldsim.surroundings import Surroundings, closed, opened
 
 SIDE = 32
 UP, LEFT = 16, 64
@@ -45,7 +47,7 @@ def colours(around):
 def test_it_begins_as_a_mirror_that_nobody_has_seen():
     around = begun()
     assert torch.equal(kept(around), mirrored(pictures(), UP, LEFT).half())
-    assert not around.left.any()
+    assert not around.off.any()
     near = around.near(torch.tensor([1]))
     assert torch.equal(near.around, mirrored(pictures(), 8, 8).half()[1:]), "a quarter each way"
     torch.testing.assert_close(coarser(near.fine), pictures()[1:], rtol=0, atol=1e-5)
@@ -77,7 +79,8 @@ def test_what_is_said_to_lie_beyond_edges_takes_the_place_of_the_mirror_and_of_n
     assert (found[:, :3, :UP, MIDDLE[1]] == up).all()
     assert (found[:, :3, UP + SIDE :, MIDDLE[1]] == down).all()
     beside = slice(LEFT + SIDE, LEFT + SIDE + 16)
-    assert (found[:, :3, :UP, beside] == right).all(), "corners mirror what is beside the picture"
+    assert (found[:, :3, :UP, beside] == up).all(), "corners are above what is beside the picture"
+    assert (found[:, :3, UP + SIDE :, beside] == down).all()
     farther = found[:, :3, MIDDLE[0], LEFT + SIDE + 32 :]
     assert torch.equal(farther, found[:, :3, MIDDLE[0], LEFT : LEFT + SIDE].flip(-1)[..., :32])
 
@@ -88,16 +91,16 @@ def test_nobody_looks_beyond_an_edge_twice_or_before_things_move():
         around.take(EVERY, pictures(seed=seed), None)
     assert not saying.looked
     around.near(EVERY[1:])
-    assert saying.looked == 4, "sides of one of two"
+    assert saying.looked == 2 + 2 * 3, "sides of one of two, and corners"
     around.near(EVERY)
     go(around, right=1.0)
     around.near(EVERY)
-    assert saying.looked == 8
+    assert saying.looked == 16
     before = kept(around).clone()
     around.take_back(EVERY)
     around.take(EVERY, pictures(seed=5), None)  # seen in the place of what was dreamed
     around.near(EVERY)
-    assert saying.looked == 8 and not torch.equal(kept(around), before)
+    assert saying.looked == 16 and not torch.equal(kept(around), before)
 
 
 def test_what_is_mended_is_no_part_of_what_moves_but_what_appears_is():
@@ -165,10 +168,36 @@ def test_what_lies_around_turns_as_the_picture_does():
     assert down[middle, LEFT - 4] == pytest.approx(-0.125 * (SIDE / 2 + 3.5), abs=0.01)
     assert down[middle, LEFT + SIDE + 3] == pytest.approx(0.125 * (SIDE / 2 + 3.5), abs=0.01)
     assert right[UP - 4, LEFT] == pytest.approx(0.125 * (SIDE / 2 + 3.5), abs=0.01)
-    assert (down[:, : LEFT - 8] == down[:, :1]).all(), "farther off it moves alike"
+    assert (down[:, : LEFT - 24] == down[:, :1]).all(), "farther off it moves alike"
     made = opened(around.moved(EVERY, as_moved(pictures(), flow.expand(2, 1, 2, 16, 16))).view, 3)
     wide = kept(around)
-    assert torch.equal(made[:, :3, 31:33, 20:40], wide[:, :3, 28:30, 20:40]), "left of it, down"
+    assert torch.equal(made[:, :3, 31:33, 20:40], wide[:, :3, 26:28, 20:40]), "left of it, down"
+
+
+def test_what_turns_step_by_step_is_nowhere_far_from_its_place():
+    """A seventh of a right angle in sixteen steps and back: colours say where a spot began."""
+    around, at = begun(), (torch.arange(16) + 0.5) / 8 - 1
+    size = torch.tensor(around.view.shape[1:3])
+    rows, columns = (torch.arange(int(n)).float() for n in size)
+    began = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    wide = kept(around)
+    wide[:, :2] = began
+    around.view.copy_(closed(wide))
+    middle, one = (size[:, None, None] - 1) / 2, 0.014
+    near = slice(UP - 4, UP + SIDE + 4), slice(LEFT - 4, LEFT + SIDE + 4)
+    flow = SIDE / 2 * one * torch.stack([-at[:, None].expand(16, 16), at.expand(16, 16)])
+    for way, turned in ((1, 16 * one), (-1, 0)):
+        for _ in range(16):
+            moved = as_moved(pictures(), way * flow.expand(2, 1, 2, 16, 16))
+            made = around.moved(EVERY, moved)
+            around.take(EVERY, opened(made.view, 3)[:, :3, *MIDDLE].float(), made)
+        down, right = began - middle
+        true = torch.stack([
+            down * math.cos(turned) + right * math.sin(turned),
+            right * math.cos(turned) - down * math.sin(turned),
+        ])  # fmt: skip
+        off = (colours(around)[:, :2] - middle - true)[..., *near].abs()
+        assert off.mean() < 0.5 and off.max() < 2.5, "pixels, each way"
 
 
 def test_no_row_parts_from_its_neighbours():
@@ -216,4 +245,4 @@ def test_lanes_do_not_disturb_each_other():
 def test_a_flow_that_is_no_number_breaks_no_memory():
     around = begun()
     go(around, torch.nan)
-    assert kept(around).isfinite().all() and around.left.isfinite().all()
+    assert kept(around).isfinite().all() and around.off.isfinite().all()
