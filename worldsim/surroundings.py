@@ -208,18 +208,20 @@ class Surroundings:
             The number of that spot, ``(n, H * W)``, and how far from where it was wanted it lies.
         """
         height, width = self._spot.shape[1:]
-        ends = torch.tensor([[[height]], [[width]]], device=shift.device) - 1
-        found, still = list[tuple[Tensor, Tensor]](), shift
+        wanted, found = self._spot + shift, list[tuple[Tensor, Tensor]]()
+        spot = shift.round()
         for _ in range(2):
-            spot = (self._spot + still.round()).clamp(torch.zeros_like(ends), ends)
+            spot += self._spot
+            spot[:, 0].clamp_(0, height - 1)
+            spot[:, 1].clamp_(0, width - 1)
             number = (spot[:, 0] * width + spot[:, 1]).long().flatten(1)
             there = off.flatten(2).gather(2, number[:, None].expand(-1, 2, -1)).view_as(off)
-            found.append((number, (spot + there - self._spot - shift).clamp(-1, 1)))
-            still = shift - there
+            found.append((number, spot.add_(there).sub_(wanted)))
+            spot = (shift - there).round_()
         (one, by), (other, other_by) = found
         better = other_by.square().sum(dim=1) < by.square().sum(dim=1)
         place = torch.where(better.flatten(1), other, one)
-        return place, torch.where(better[:, None], other_by, by)
+        return place, torch.where(better[:, None], other_by, by).clamp_(-1, 1)
 
 
 def opened(view: Tensor, values: int) -> Tensor:
