@@ -20,6 +20,7 @@ from envs.walk_sight import wrap
 
 FULL_LOCK_DEGREES = 6.0  # off course by so much: a key is worth a press
 SWING_STEPS = 2.0  # steps ahead that the car's own turning is taken into account
+SPIN_DEGREES = 12.0  # turned in a step: more is a spin, in which no key but the brake helps
 GRIP = 32.0  # units a second at which the wheels hold in a bend with the gas on
 STEP_DEGREES = 5.0  # that a step of turning turns, about
 GREEN_ARMOUR = 2018  # Doom's number of it
@@ -47,6 +48,8 @@ class RoadGuide:
         """Return pedal and steering."""
         speed, heading = info["speed"], float(info["pose"][2])
         turning, self._heading = wrap(heading - self._heading), heading
+        if abs(turning) > SPIN_DEGREES:
+            return "brake"
         off = course(info, self._route, 3 + int(speed / 9)) - SWING_STEPS * turning
         side = "left" if off > FULL_LOCK_DEGREES else "right" if off < -FULL_LOCK_DEGREES else ""
         most = 85.0 / (1.0 + 1.3 * winding(info, self._route, 22))

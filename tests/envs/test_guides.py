@@ -93,5 +93,15 @@ def test_a_guide_turns_to_where_the_road_goes():
     guide = RoadGuide()
     guide.reset(info, ring)
     assert "steer left" in guide.advise(info)
+    info |= {"pose": (60.0, 0.0, 270.0)}
     guide.reset(info, ring[::-1])
-    assert "steer" in guide.advise(info | {"pose": (60.0, 0.0, 270.0)})
+    assert "steer right" in guide.advise(info)
+
+
+def test_a_guide_that_spins_brakes_until_it_is_over():
+    road = np.stack([np.zeros(90), 4.0 * np.arange(90)], axis=1)  # straight up
+    info = {"pose": (0.0, 0.0, 90.0), "tile": 0, "speed": 20.0, "on_road": False}
+    guide = RoadGuide()
+    guide.reset(info, road)
+    assert guide.advise(info | {"pose": (0.0, 0.0, 120.0)}) == "brake"
+    assert "steer right" in guide.advise(info | {"pose": (0.0, 0.0, 121.0)})
