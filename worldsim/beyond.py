@@ -112,6 +112,31 @@ class Beyond(nn.Module):
         return away(self(over_edge(wide, hidden), side), side)
 
 
+def around(beyond: Beyond, picture: Tensor, far: int, up: int) -> Tensor:
+    """Return what lies up to `far` pixels beyond the left and right and `up` above and below.
+
+    In corners is what lies above and below that which lies to the left and right.
+
+    Args:
+        beyond: Looks there.
+        picture: ``(n, v, H, W)``.
+        far: A multiple of 8, no more than W.
+        up: A multiple of 8.
+
+    Returns:
+        ``(n, v, H + 2 up, W + 2 far)``, the picture in the middle.
+    """
+    width = picture.shape[-1]
+    left, right = (beyond.over(picture, side, far) for side in ("left", "right"))
+    band = torch.cat([left[..., :far], right], dim=-1)
+    parts = torch.cat([band[..., :width], picture, band[..., -width:]])
+    above, below = (
+        torch.cat([one[..., :far], two, three[..., -far:]], dim=-1)
+        for one, two, three in (beyond.over(parts, side, up).chunk(3) for side in ("up", "down"))
+    )
+    return torch.cat([above[..., :up, :], band, below[..., -up:, :]], dim=-2)
+
+
 def over_edge(picture: Tensor, hidden: Tensor) -> Edge:
     """Hide so many columns ``(n,)`` on the right of pictures ``(n, v, H, W)``, fewer than W."""
     width = picture.shape[-1]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from worldsim.advection import FINER, MARKS, coarser, finer, mirrored
-from worldsim.beyond import FAR, Beyond
+from worldsim.beyond import FAR, Beyond, around
 from worldsim.canvas import Canvas
 from worldsim.painter import NEAR, Moved, Nearby
 from worldsim.turning import fitted
@@ -163,20 +163,11 @@ class Surroundings:
             return
         (up, left), far, side = self.margins, 8 * round(FAR * self.side / 8), self.side
         wide = opened(self.view[fresh], self.values).float()
-        colours = wide[:, : self.values]
-        pictures = colours[..., up : up + side, left : left + side].contiguous()
-        left_of, right_of = (self.beyond.over(pictures, to, far) for to in ("left", "right"))
-        band = torch.cat([left_of[..., :far], right_of], dim=-1)
-        # Corners are what lies above and below what lies to the left and right.
-        parts = torch.cat([band[..., :side], pictures, band[..., -side:]])
-        above, below = (
-            torch.cat([one[..., :far], two, three[..., -far:]], dim=-1)
-            for one, two, three in (
-                self.beyond.over(parts, to, up).chunk(3) for to in ("up", "down")
-            )
-        )
-        tall = torch.cat([above[..., :up, :], band, below[..., side:, :]], dim=-2)
-        colours[:] = mirrored(tall, 0, left - far)[:, : self.values]
+        pictures = wide[:, : self.values, up : up + side, left : left + side]
+        # Who tries many actions in one place begins with many of the same picture.
+        seen, same = pictures.flatten(1).unique(dim=0, return_inverse=True)
+        found = around(self.beyond, seen.unflatten(1, pictures.shape[1:]), far, up)
+        wide[:, : self.values] = mirrored(found, 0, left - far)[same, : self.values]
         self.view[fresh] = closed(wide)
         self.fresh[fresh] = False
 

@@ -103,6 +103,14 @@ def test_nobody_looks_beyond_an_edge_twice_or_before_things_move():
     assert saying.looked == 16 and not torch.equal(kept(around), before)
 
 
+def test_who_begins_with_the_same_picture_looks_once():
+    around = Surroundings(Canvas(channels=192, size=4, cell=8), 2, saying := Saying())
+    around.take(EVERY, pictures()[:1].expand(2, -1, -1, -1), None)
+    around.near(EVERY)
+    assert saying.looked == 2 + 2 * 3
+    assert torch.equal(around.view[0], around.view[1])
+
+
 def test_what_is_mended_is_no_part_of_what_moves_but_what_appears_is():
     around, flow = begun(), torch.zeros(2, 2, 16, 16)
     moved, drawn = pictures(seed=1), pictures(seed=2)
