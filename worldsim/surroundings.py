@@ -62,7 +62,8 @@ class Surroundings:
         # nothing, and `MARKS`.
         words = -(-(self.values + MARKS) // HALVES)
         self.view = torch.zeros(lanes, *size, words, dtype=torch.int64, device=device)
-        # How many pixels down and right of its place lies what a spot shows.
+        # How many pixels down and right of its place lies what a spot shows. In sight it goes on as
+        # around it, though the picture lies just there: so columns leave evenly, one by one.
         self.off = torch.zeros(lanes, 2, *size, dtype=torch.float16, device=device)
         self.fine = torch.zeros(lanes, self.values, *[FINER * self.side] * 2, device=device)
         # All three a step ago; after `take_back`, a step ahead.
