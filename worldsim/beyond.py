@@ -112,7 +112,7 @@ class Beyond(nn.Module):
         return away(self(over_edge(wide, hidden), side), side)
 
 
-def around(beyond: Beyond, picture: Tensor, far: int, up: int) -> Tensor:
+def all_around(beyond: Beyond, picture: Tensor, far: int, up: int) -> Tensor:
     """Return what lies up to `far` pixels beyond the left and right and `up` above and below.
 
     In corners is what lies above and below that which lies to the left and right.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from worldsim.advection import FINER, MARKS, coarser, finer, mirrored
-from worldsim.beyond import FAR, Beyond, around
+from worldsim.beyond import FAR, Beyond, all_around
 from worldsim.canvas import Canvas
 from worldsim.painter import NEAR, Moved, Nearby
 from worldsim.turning import fitted
@@ -167,7 +167,7 @@ class Surroundings:
         pictures = wide[:, : self.values, up : up + side, left : left + side]
         # Who tries many actions in one place begins with many of the same picture.
         seen, same = pictures.flatten(1).unique(dim=0, return_inverse=True)
-        found = around(self.beyond, seen.unflatten(1, pictures.shape[1:]), far, up)
+        found = all_around(self.beyond, seen.unflatten(1, pictures.shape[1:]), far, up)
         wide[:, : self.values] = mirrored(found, 0, left - far)[same, : self.values]
         self.view[fresh] = closed(wide)
         self.fresh[fresh] = False
