@@ -126,15 +126,30 @@ def all_around(beyond: Beyond, picture: Tensor, far: int, up: int) -> Tensor:
     Returns:
         ``(n, v, H + 2 up, W + 2 far)``, the picture in the middle.
     """
-    width = picture.shape[-1]
     left, right = (beyond.over(picture, side, far) for side in ("left", "right"))
     band = torch.cat([left[..., :far], right], dim=-1)
-    parts = torch.cat([band[..., :width], picture, band[..., -width:]])
-    above, below = (
-        torch.cat([one[..., :far], two, three[..., -far:]], dim=-1)
-        for one, two, three in (beyond.over(parts, side, up).chunk(3) for side in ("up", "down"))
-    )
-    return torch.cat([above[..., :up, :], band, below[..., -up:, :]], dim=-2)
+    above, below = (above_or_below(beyond, band, side, far, up) for side in ("up", "down"))
+    return torch.cat([above, band, below], dim=-2)
+
+
+def above_or_below(beyond: Beyond, band: Tensor, side: str, far: int, up: int) -> Tensor:
+    """Return what lies up to `up` pixels above or below pictures and what is beside them.
+
+    Args:
+        beyond: Looks there.
+        band: ``(n, v, H, W + 2 far)``.
+        side: "up" or "down".
+        far: A multiple of 8, no more than W.
+        up: A multiple of 8.
+
+    Returns:
+        ``(n, v, up, W + 2 far)``.
+    """
+    width = band.shape[-1] - 2 * far
+    parts = torch.cat([band[..., :width], band[..., far:-far], band[..., -width:]])
+    one, two, three = beyond.over(parts, side, up).chunk(3)
+    found = torch.cat([one[..., :far], two, three[..., -far:]], dim=-1)
+    return found[..., :up, :] if side == "up" else found[..., -up:, :]
 
 
 def over_edge(picture: Tensor, hidden: Tensor) -> Edge:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from worldsim.advection import FINER, MARKS, coarser, finer, mirrored
-from worldsim.beyond import FAR, Beyond, all_around
+from worldsim.beyond import SIDES, Beyond
 from worldsim.canvas import Canvas
+from worldsim.outlook import AGAIN, Outlook
 from worldsim.painter import NEAR, Moved, Nearby
 from worldsim.turning import fitted
 
@@ -29,7 +30,7 @@ class Around(NamedTuple):
     """What lies around frames, as `Surroundings` keeps it of some lanes.
 
     Attributes:
-        view, off: See there.
+        view, off, used: See there.
         fine: The same, without what appears in the midst of it.
         appears: ``(n, 1, H, W)``, how much of a spot does.
     """
@@ -37,6 +38,7 @@ class Around(NamedTuple):
     view: Tensor
     off: Tensor
     fine: Tensor
+    used: Tensor
     appears: Tensor
 
 
@@ -66,11 +68,14 @@ class Surroundings:
         # around it, though the picture lies just there: so columns leave evenly, one by one.
         self.off = torch.zeros(lanes, 2, *size, dtype=torch.float16, device=device)
         self.fine = torch.zeros(lanes, self.values, *[FINER * self.side] * 2, device=device)
-        # All three a step ago; after `take_back`, a step ahead.
-        self.before = tuple(torch.zeros_like(x) for x in (self.view, self.off, self.fine))
+        # How many pixels came into sight over each of the `SIDES` since it was looked over there.
+        self.used = torch.zeros(lanes, len(SIDES), device=device)
+        # All these a step ago; after `take_back`, a step ahead.
+        self.before = tuple(torch.zeros_like(x) for x in self._now())
         self.ahead = torch.zeros(lanes, dtype=torch.bool, device=device)
         # Whether nobody has looked yet what may lie beyond the edges: so it does before it moves.
-        self.beyond, self.fresh = beyond, torch.zeros_like(self.ahead)
+        self.fresh = torch.zeros_like(self.ahead)
+        self.outlook = Outlook(beyond, self.side, self.margins) if beyond else None
         self._every = torch.arange(lanes, device=device)
         ends = ((torch.arange(n) + 0.5) * 2 for n in size)
         down, right = (
@@ -80,14 +85,15 @@ class Surroundings:
         self._place = torch.meshgrid(right.to(device), down.to(device), indexing="xy")
         rows = (torch.arange(n, device=device).float() for n in size)
         self._spot = torch.stack(torch.meshgrid(*rows, indexing="ij"))
+        self._size = self._spot.new_tensor(size)[:, None, None]
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
-        return self.view, self.off, self.fine, *self.before, self.ahead, self.fresh
+        return *self._now(), *self.before, self.ahead, self.fresh
 
     def near(self, lanes: Tensor) -> Nearby:
         """Return what a step can bring into sight, see `Painter.move`."""
-        self._look_beyond(lanes)
+        self._look(lanes)
         reach = round(NEAR * self.side)
         up, left = (margin - reach for margin in self.margins)
         of = self._of(lanes)
@@ -102,15 +108,22 @@ class Surroundings:
         """Return what `take` wants of a step, leaving everything as it is."""
         of = self._of(lanes)
         view, off = self.view[of], self.off[of].float()
-        places, off = self._nearest(self._spread(moved.flow.flatten(0, 1)), off)
+        shift = self._spread(moved.flow.flatten(0, 1))
+        used = self.used[of] + self._comes(shift)
+        wanted = self._spot + shift
+        gone = (wanted < -0.5) | (wanted > self._size - 0.5)  # from beyond all that is remembered
+        places, off = self._nearest(shift, off)
         spots = view.flatten(1, 2)
         spots = spots.gather(1, places[..., None].expand_as(spots)).view_as(view)
-        marks = _middle(spots, *self.margins).view(torch.float16)[..., -MARKS:]
+        halves = spots.view(torch.float16)
+        halves[..., -MARKS:-1].mul_(~gone.any(dim=1)[..., None])
+        marks = _middle(halves, *self.margins)[..., -MARKS:]
         known, worn, fine, appears = (
             x.flatten(0, 1) for x in (moved.known, moved.worn, moved.fine, moved.appears)
         )
         marks.copy_(torch.cat([torch.ones_like(known), known, worn], dim=1).movedim(1, -1))
-        return Around(spots, off.half(), with_new(fine, -appears, coarser(fine)), appears)
+        fine = with_new(fine, -appears, coarser(fine))
+        return Around(spots, off.half(), fine, used, appears)
 
     def take(self, lanes: Tensor, pictures: Tensor, around: Around | None) -> None:
         """Take newest frames in.
@@ -123,14 +136,14 @@ class Surroundings:
         """
         seen, (up, left) = around is None, self.margins
         pictures = pictures.clamp(-65504, 65504)  # what goes astray stays a number in halves
-        view, off, fine, appears = around or self._anew(lanes, pictures)
+        view, off, fine, used, appears = around or self._anew(lanes, pictures)
         sight = _middle(view, up, left).view(torch.float16)
         sight[..., : self.values] = pictures.movedim(1, -1)
         if seen:
             sight[..., -MARKS:] = torch.tensor([1, 1, 0], dtype=torch.float16)
         fine = with_new(fine, appears, pictures)
         of = self._of(lanes)
-        for old, now, new in zip(self.before, self._now(), (view, off, fine), strict=True):
+        for old, now, new in zip(self.before, self._now(), (view, off, fine, used), strict=True):
             old[of] = now[of]
             now[of] = new
         self.fresh[lanes] = ~self.ahead[lanes] & seen
@@ -143,7 +156,7 @@ class Surroundings:
         self.ahead[lanes] = True
 
     def _now(self) -> tuple[Tensor, ...]:
-        return self.view, self.off, self.fine
+        return self.view, self.off, self.fine, self.used
 
     def _of(self, lanes: Tensor) -> Tensor | slice:
         """Name lanes; all of them at once are not copied to be looked at."""
@@ -151,26 +164,36 @@ class Surroundings:
 
     def _anew(self, lanes: Tensor, pictures: Tensor) -> Around:
         """Return what is around frames that were seen."""
-        view, off = self.before[0][lanes], self.before[1][lanes]
+        view, off, used = (self.before[k][lanes] for k in (0, 1, 3))
         begins = ~self.ahead[lanes]
         off[begins] = 0
+        used[begins] = 0
         view[begins] = closed(mirrored(pictures[begins], *self.margins))
-        return Around(view, off, self.fine.new_zeros(()), self.fine.new_ones(1, 1, 1, 1))
+        nothing, all_of = self.fine.new_zeros(()), self.fine.new_ones(1, 1, 1, 1)
+        return Around(view, off, nothing, used, all_of)
 
-    def _look_beyond(self, lanes: Tensor) -> None:
-        """Put what may lie beyond the edges of frames that were seen in the place of mirrors."""
-        fresh = lanes[self.fresh[lanes]]
-        if self.beyond is None or not len(fresh):
+    def _look(self, lanes: Tensor) -> None:
+        """Say what may lie around frames of which nobody has yet, or of which little is left."""
+        if self.outlook is None:
             return
-        (up, left), far, side = self.margins, 8 * round(FAR * self.side / 8), self.side
-        wide = opened(self.view[fresh], self.values).float()
-        pictures = wide[:, : self.values, up : up + side, left : left + side]
-        # Who tries many actions in one place begins with many of the same picture.
-        seen, same = pictures.flatten(1).unique(dim=0, return_inverse=True)
-        found = all_around(self.beyond, seen.unflatten(1, pictures.shape[1:]), far, up)
-        wide[:, : self.values] = mirrored(found, 0, left - far)[same, : self.values]
-        self.view[fresh] = closed(wide)
-        self.fresh[fresh] = False
+        if len(fresh := lanes[self.fresh[lanes]]):
+            wide = opened(self.view[fresh], self.values).float()
+            (up, left), side = self.margins, self.side
+            picture = wide[:, : self.values, up : up + side, left : left + side]
+            wide[:, : self.values] = self.outlook.first(picture)[:, : self.values]
+            self.view[fresh], self.fresh[fresh] = closed(wide), False
+        for k, over in enumerate(SIDES):
+            if len(due := lanes[self.used[lanes, k] > AGAIN * self.side]):
+                wide = opened(self.view[due], self.values).float()
+                self.view[due] = closed(self.outlook.again(wide, over))
+                self.used[due, k] = 0
+
+    def _comes(self, shift: Tensor) -> Tensor:
+        """Return how far what is beyond each of the `SIDES` comes into sight, ``(n, 4)`` pixels."""
+        (up, left), last = self.margins, self.side - 1
+        at = shift[:, :, up : up + self.side : last, left : left + self.side : last]  # corners
+        ways = at[:, 1, :, 1], -at[:, 1, :, 0], -at[:, 0, 0], at[:, 0, 1]
+        return torch.stack([way.amax(dim=1).clamp(min=0) for way in ways], dim=1)
 
     def _spread(self, flow: Tensor) -> Tensor:
         """Let what lies around slide, turn and grow as what is in sight does on the whole.

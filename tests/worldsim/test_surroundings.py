@@ -103,6 +103,63 @@ def test_nobody_looks_beyond_an_edge_twice_or_before_things_move():
     assert saying.looked == 16 and not torch.equal(kept(around), before)
 
 
+def looked_at(saying):
+    """Begin, and look around; forget how often."""
+    around = Surroundings(Canvas(channels=192, size=4, cell=8), 2, saying)
+    around.take(EVERY, pictures(), None)
+    around.near(EVERY)
+    saying.looked = 0
+    return around
+
+
+def test_before_all_that_was_said_is_in_sight_it_is_looked_for_again():
+    around = looked_at(saying := Saying())
+    for _ in range(4):
+        go(around, right=0.0, down=-3.0)
+        around.near(EVERY)
+    assert not saying.looked, "twelve of sixteen pixels are left of what was said"
+    go(around, right=0.0, down=-3.0, lanes=EVERY[1:])
+    saying.over = lambda picture, side, far: torch.nn.functional.pad(
+        picture, (0, 0, far, 0), value=7
+    )
+    around.near(EVERY)
+    found = colours(around)
+    assert (found[1, :, :UP, MIDDLE[1]] == 7).all(), "over the edge it was used up at"
+    assert not (found[0] == 7).any() and not (found[1, :, UP:] == 7).any()
+
+
+def test_what_was_ever_in_sight_is_not_looked_for_again():
+    around = looked_at(Saying())
+    for _ in range(2):
+        go(around, right=0.0, down=4.0, picture=pictures(seed=1))  # eight rows leave above
+    left = kept(around)[:, :, UP - 8 : UP, MIDDLE[1]].clone()
+    assert left[:, 3].all()
+    around.used[:, 2] = SIDE
+    around.near(EVERY)
+    assert torch.equal(kept(around)[:, :, UP - 8 : UP, MIDDLE[1]], left)
+    assert (kept(around)[:, :3, : UP - 8, MIDDLE[1]] == torch.tensor(0.3).half()).all()
+
+
+def test_what_left_all_that_is_remembered_counts_as_never_seen():
+    around = begun()
+    for _ in range(5):
+        go(around, right=0.0, down=5.0)
+    assert kept(around)[:, 3, :UP, MIDDLE[1]].all(), "it is above now"
+    for _ in range(5):
+        go(around, right=0.0, down=-5.0)
+    seen = kept(around)[:, 3, :, MIDDLE[1]]
+    assert not seen[:, :UP].any(), "sixteen rows are remembered, and all came back"
+
+
+def test_looking_again_can_be_taken_back_with_the_step_that_made_it_due():
+    around = looked_at(Saying())
+    before = around.used.clone()
+    go(around, right=5.0)
+    assert around.used[0].tolist() == pytest.approx([5, 0, 0, 0], abs=1e-4)
+    around.take_back(EVERY)
+    assert torch.equal(around.used, before)
+
+
 def test_who_begins_with_the_same_picture_looks_once():
     around = Surroundings(Canvas(channels=192, size=4, cell=8), 2, saying := Saying())
     around.take(EVERY, pictures()[:1].expand(2, -1, -1, -1), None)
