@@ -131,6 +131,7 @@ def evaluate(cfg: AgentEvalConfig) -> None:
 
 def _check(cfg: AgentEvalConfig, task: Task, names: list[str]) -> list[str]:
     """Refuse what makes no sense; return where to play."""
+    provenance.check_writable(Path(cfg.out))
     places = cfg.places or list(PLACES)
     unknown = [place for place in places if place not in PLACES]
     if unknown:

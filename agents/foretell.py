@@ -175,6 +175,7 @@ def _try(env: Skip, episode: Any, step: int, key: int, cfg: ForetellConfig, numb
 
 
 def _check(cfg: ForetellConfig) -> None:
+    provenance.check_writable(Path(cfg.out))
     for name in ("moments", "lanes", "horizon", "context"):
         if getattr(cfg, name) < 1:
             raise WorldsimError(f"{name}={getattr(cfg, name)}: use 1 or more")

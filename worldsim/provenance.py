@@ -97,6 +97,8 @@ def check_writable(path: Path) -> None:
         ) from error
     if path.is_dir():
         raise WorldsimError(f"out={path} is a folder: name a .json file in it")
+    if not path.suffix:  # what is written beside it is named after it, without one
+        raise WorldsimError(f"out={path} has no ending: give {path}.json")
 
 
 def _plain(value: Any) -> Any:

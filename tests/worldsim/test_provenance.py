@@ -29,6 +29,8 @@ def test_an_unwritable_output_is_found_before_the_work(tmp_path):
         provenance.check_writable(tmp_path / "file" / "x.json")
     with pytest.raises(WorldsimError, match="folder"):
         provenance.check_writable(tmp_path)
+    with pytest.raises(WorldsimError, match="new has no ending: give .*new.json"):
+        provenance.check_writable(tmp_path / "new")
 
 
 def test_a_folders_digest_changes_with_its_contents(tmp_path):
