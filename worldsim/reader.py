@@ -94,7 +94,8 @@ class Reader:
         None where the model's answer is no motion.
         """
         pairs = _pairs(befores, afters)
-        return [read_motion(said) for said in self._say(pairs, [[self.tokenizer.mark(POSE)]])]
+        said = self._say(pairs, [[self.tokenizer.mark(POSE)]], moving=True)
+        return [read_motion(text) for text in said]
 
     @torch.inference_mode()
     def infer_action(
@@ -166,18 +167,25 @@ class Reader:
         logits = self._rollout.weigh(self._lanes, marks, first, alone=True)
         return (logits[..., ids].softmax(dim=2) @ known).exp().cpu().numpy()
 
-    def _say(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
-        """Ask of each list of frames its question, or all the only one; return the answers."""
+    def _say(
+        self, frames: list[list[np.ndarray]], asked: list[list[int]], moving: bool = False
+    ) -> list[str]:
+        """Ask of each list of frames its question, or all the only one; return the answers.
+
+        With `moving`, who answers is shown how things moved between two frames.
+        """
         asked = asked * len(frames) if len(asked) == 1 else asked
-        return [
-            text
-            for part, questions in zip(_parts(frames), _parts(asked), strict=True)
-            for text in self._answers(part, questions)
-        ]
+        found = list[str]()
+        for part, questions in zip(_parts(frames), _parts(asked), strict=True):
+            moves = self._moves(stretches(part)) if moving else None
+            found += self._answers(part, questions, moves)
+        return found
 
     @torch.inference_mode()
-    def _answers(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
-        logits, end = self._see(frames, asked), self.tokenizer.mark(END)
+    def _answers(
+        self, frames: list[list[np.ndarray]], asked: list[list[int]], moves: Tensor | None
+    ) -> list[str]:
+        logits, end = self._see(frames, asked, moves=moves), self.tokenizer.mark(END)
         said: list[list[int]] = [[] for _ in frames]
         silent = [False] * len(frames)
         for _ in range(MOST_WORDS):

@@ -84,7 +84,8 @@ class Talks:
         if not talks:
             return None
         example = talk(track.window(self.latents, first, 1), self.tokenizer, talks)
-        if self.moved is not None:
+        # What is asked in words is asked without, as `Reader` asks it.
+        if self.moved is not None and not times["moved"]:
             example.moves = {1: around(self.moved, track, first + 1)}
         return example
 

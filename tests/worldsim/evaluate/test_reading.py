@@ -120,8 +120,9 @@ def test_actions_are_asked_with_the_frames_around_them_and_of_two_frames_alone(s
             if earlier is None and later is None:
                 return [""] * len(befores)
             mine = [self._of[before.tobytes()] for before in befores]
-            assert all(a is sight.earlier for a, sight in zip(earlier, mine, strict=True))
-            assert all(a is sight.later for a, sight in zip(later, mine, strict=True))
+            for sight, before, after in zip(mine, earlier, later, strict=True):
+                assert np.array_equal(before, sight.earlier)
+                assert np.array_equal(after, sight.later)
             return [sight.action for sight in mine]
 
     found = measure(Watching(sights), sights)["infer"]

@@ -259,10 +259,13 @@ def test_around_a_frame_that_is_asked_how_one_came_there_motion_is_said_where_it
     assert not without.moves and example.moves.keys() == {1}
     assert example.moves[1][:, 0, 0, 0].tolist() == [1, 2, 3, 4], "frame 3 is asked about"
     assert example.ids == without.ids and example.targets == without.targets
+    talks.shares["moved"] = 1.0
+    assert not talks(track, 2, np.random.default_rng(0)).moves, "words are asked without"
 
 
 def test_a_row_of_talk_says_how_things_moved_and_is_else_what_it_was(tokenizer):
-    plain, told = (make_batches(tokenizer, talk_rows=2, talk_length=60) for _ in range(2))
+    shown = {"talk_rows": 2, "talk_length": 60, "talk_shares": {"infer": 1.0}}
+    plain, told = (make_batches(tokenizer, **shown) for _ in range(2))
     told.talks.moved = np.ones((len(told.latents), 3, GRID, GRID), np.float16)
     one, two = plain.talk(3), told.talk(3)
     assert one.moves is None and same(one, two._replace(moves=None))
