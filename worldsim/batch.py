@@ -39,6 +39,7 @@ class Batch(NamedTuple):
     went: Tensor | None = None  # (B, F, 3, y, x), the same of frames as history shows them
     around: Tensor | None = None  # (B, F, …), what lies around those, see `painter.Nearby`
     fine: Tensor | None = None  # (B, F, …), those without what was mended, see there
+    moves: Tensor | None = None  # (B, F, STEPS, 3, y, x), motion around those asked about: `deed`
 
     def to(self, device: torch.device) -> Batch:
         """Return it there."""

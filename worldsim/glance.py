@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.block import FeedForward
 from worldsim.canvas import Canvas
+from worldsim.deed import Done
 from worldsim.matching import REACH, alike
 
 SMALLEST = 4  # cells along each side of what is seen last
@@ -33,12 +34,14 @@ class Told(NamedTuple):
         whole: ``(B, F, D)`` what is seen in it as a whole.
         of: ``(B, L)`` number of the frame that text asks about, -1 where it asks about none.
         part: ``(B, L)`` number of the part that it asks about, -1 for all of the frame.
+        done: What was done around each frame, see `Deed`; None where nobody looks.
     """
 
     parts: Tensor
     whole: Tensor
     of: Tensor
     part: Tensor
+    done: Done | None = None
 
 
 class Glance(nn.Module):

@@ -18,11 +18,14 @@ from worldsim.attention import Attend, frame_positions, rotary_angles, text_posi
 from worldsim.beyond import Beyond
 from worldsim.block import Block
 from worldsim.canvas import Canvas
+from worldsim.deed import Deed
 from worldsim.glance import Glance, Told
 from worldsim.hearing import Hearing
 from worldsim.levels import spread, surprise, waves
 from worldsim.momentum import Gone, Momentum
 from worldsim.painter import Moved, Nearby, Painter
+from worldsim.patches import from_patches, into_patches
+from worldsim.sizes import check_sizes
 from worldsim.stem import Stem
 
 
@@ -54,6 +57,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         beyond_width: Channels, a multiple of 8, of what looks over edges, see `Beyond`; or 0.
         hears: Whether what is heard of many words is learnt, see `Hearing`; else it is their sum.
         glance_width: Channels, a multiple of 8, of what questions look at, see `Glance`; or 0.
+        deed_width: The same of what tells them what was done, see `Deed`; or 0.
     """
 
     surprise: Tensor
@@ -83,17 +87,10 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         beyond_width: int = 0,
         hears: bool = False,
         glance_width: int = 0,
+        deed_width: int = 0,
     ):
         super().__init__()
-        if width % 64 or latent_size % patch or stem_width % 8 or glance_width % 8:
-            given = f"{width=} {latent_size=} {patch=} {stem_width=} {glance_width=}"
-            raise ValueError(f"{given} do not fit together")
-        if gait_width and not momentum_width:
-            raise ValueError(f"{gait_width=} {momentum_width=}: it is a part of that")
-        for name, channels, fit in ("beyond", beyond_width, 8), ("momentum", momentum_width, 32):
-            if channels and (cell == 1 or not painter_width or channels % fit):
-                wants = f"it wants a painter, a linear codec and {fit}, {2 * fit}, …"
-                raise ValueError(f"{name}_width={channels} {painter_width=} {cell=}: {wants}")
+        check_sizes(self.config)
         self.patch = patch
         self.grid = latent_size // patch
         values = latent_channels * patch * patch
@@ -114,6 +111,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         self.image_in = nn.Linear(2 * values, width)
         self.stem = Stem(self.canvas, self.grid, stem_width, width) if stem_width else None
         self.glance = Glance(self.canvas, glance_width, width, depth) if glance_width else None
+        self.deed = Deed(deed_width, width) if deed_width else None
         self.cells = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.said_norm = nn.RMSNorm(width)
         self.about = nn.Sequential(nn.Linear(64 + width, width), nn.SiLU(), nn.Linear(width, width))
@@ -191,6 +189,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             text = text + self.glance.think(layer, text, told) if told and self.glance else text
         if told and self.glance:
             text = text + self.glance.answer(text, told)
+            if self.deed and told.done:
+                text = text + self.deed.answer(text, told.done, told.of)
         logits = self.text_out(self.text_norm(text)) if num_text else text
         if num_history == frames.shape[1]:
             nothing = frames[:, num_history:]
@@ -207,7 +207,8 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         What it says is of unit size at every level: the rest of the velocity follows from the
         noisy frame, as in Karras et al. 2022 (EDM), for clean frames of unit variance.
         """
-        said = self._unpatch(self.image_out(image), frames.shape[1]).view_as(frames)
+        said = from_patches(self.image_out(image), frames.shape[1], self.grid, self.patch)
+        said = said.view_as(frames)
         unit = spread(levels).to(frames.dtype)
         known = (2 * levels[:, :, None, None, None].to(frames.dtype) - 1) / unit**2
         return known * frames - said / unit
@@ -233,7 +234,7 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         rounded here a dream adds up.
         """
         b, f = frames.shape[:2]
-        said = self._unpatch(self.image_out(image), f)
+        said = from_patches(self.image_out(image), f, self.grid, self.patch)
         plan, doubt = said.split([self.config.plan_width, 1], dim=1)
         whole = (image.unflatten(1, (f, self.num_tokens)).mean(dim=2) + about).flatten(0, 1)
         noisy = frames.flatten(0, 1).float()
@@ -272,19 +273,23 @@ class WorldTransformer(ModelMixin, ConfigMixin):
         """Return what leads to frames, of what was said `age` frames ago, see `Hearing`."""
         return self.hearing(said, age) if self.hearing else said
 
-    def tell(self, latents: Tensor, of: Tensor, index: Tensor) -> Told | None:
-        """Show text what it asks about, see `Glance.tell`; latents ``(B, F, 2, c, h, w)``."""
+    def tell(
+        self, latents: Tensor, of: Tensor, index: Tensor, moves: Tensor | None = None
+    ) -> Told | None:
+        """Show text what it asks about, see `Glance.tell`; latents ``(B, F, 2, c, h, w)``.
+
+        With `moves`, ``(B, F, STEPS, 3, y, x)``, also what was done there, see `Deed.see`.
+        """
         if not self.glance:
             return None
         pictures = self.canvas.draw(latents.flatten(0, 2)).unflatten(0, latents.shape[:3])
-        return self.glance.tell(pictures.to(self.dtype), of, index)
+        told = self.glance.tell(pictures.to(self.dtype), of, index)
+        return told._replace(done=self.deed.see(moves)) if self.deed and moves is not None else told
 
     def _embed_frames(self, frames: Tensor, previous: Tensor, num_history: int) -> Tensor:
         """(B, F, c, h, w) -> (B, F * N, D)."""
         both = torch.cat([frames, previous], dim=2)
-        (b, f, c), p, g = both.shape[:3], self.patch, self.grid
-        tokens = both.view(b, f, c, g, p, g, p).permute(0, 1, 3, 5, 2, 4, 6)
-        tokens = tokens.reshape(b, f, g * g, c * p * p).to(self.dtype)
+        b, tokens = len(both), into_patches(both, self.patch).to(self.dtype)
         tokens = self.image_in(tokens) + self.cells
         if self.stem and num_history:
             pairs = torch.stack([frames, previous], dim=2)[:, :num_history].flatten(0, 2)
@@ -292,9 +297,3 @@ class WorldTransformer(ModelMixin, ConfigMixin):
             looked = self.stem(pictures.to(tokens.dtype)).unflatten(0, (b, num_history))
             tokens = torch.cat([tokens[:, :num_history] + looked, tokens[:, num_history:]], dim=1)
         return tokens.flatten(1, 2)
-
-    def _unpatch(self, tokens: Tensor, num_frames: int) -> Tensor:
-        """(B, F * N, values * p * p) -> (B * F, values, h, w)."""
-        p, g = self.patch, self.grid
-        tokens = tokens.unflatten(1, (num_frames, g, g)).unflatten(-1, (-1, p, p))
-        return tokens.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4).flatten(0, 1)

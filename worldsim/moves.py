@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import numpy as np
 from omegaconf import MISSING
 
 from worldsim.errors import WorldsimError
 from worldsim.pictures import open_sequence, square
+
+if TYPE_CHECKING:
+    from worldsim.reader import Reader
 
 
 @dataclass
@@ -16,6 +21,7 @@ class InferConfig:
 
     Attributes:
         images: Two pictures or more of one size, a step apart each; their middle squares are shown.
+            Who sees what comes before and after two of them knows better what was done.
         world: Whose actions there are to choose from.
         checkpoint: Checkpoint folder; empty: the bundled one.
         device: Where to compute.
@@ -39,7 +45,7 @@ def infer(cfg: InferConfig) -> None:
     pictures = open_sequence(cfg.images, least=2)
     reader = Reader.from_pretrained(cfg.checkpoint or None, cfg.device)
     frames = [square(picture, reader.size) for picture in pictures]
-    _print_pairs(cfg.images, reader.infer_action(frames[:-1], frames[1:], cfg.world))
+    _print_pairs(cfg.images, _done(reader, frames, cfg.world))
 
 
 @dataclass
@@ -113,8 +119,15 @@ def act(cfg: ActConfig) -> None:
         )
     reader = Reader.from_pretrained(cfg.checkpoint or None, cfg.device)
     frames = [square(picture, reader.size) for picture in pictures]
-    done = cfg.actions or reader.infer_action(frames[:-1], frames[1:], cfg.world)
+    done = cfg.actions or _done(reader, frames, cfg.world)
     print(reader.act(cfg.instruction, frames, done, cfg.world))
+
+
+def _done(reader: Reader, frames: list[np.ndarray], world: str) -> list[str]:
+    """Return what the model takes to have been done between frames, each seen among the others."""
+    places = range(len(frames) - 1)
+    earlier, later = [frames[:at] for at in places], [frames[at + 2 :] for at in places]
+    return reader.infer_action(frames[:-1], frames[1:], world, earlier, later)
 
 
 def _in_units(motion: tuple[float, ...] | None) -> str:

@@ -224,7 +224,7 @@ class WorldObjective(nn.Module):
         """Return logits ``(B, L, vocab)``; frames are only looked at, none is drawn."""
         history, past, said, attend = self._seen(batch)
         seen = torch.stack([batch.seen, past[:, :, 0]], dim=2)
-        told = self.network.tell(seen, asks_about(batch), batch.text_index)
+        told = self.network.tell(seen, asks_about(batch), batch.text_index, batch.moves)
         return self.network(
             batch.text_ids, batch.text_time, batch.text_index, history, past, said,
             batch.history_levels, batch.frame_time, attend, history.shape[1], told,

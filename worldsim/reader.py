@@ -21,11 +21,11 @@ from worldsim.pose_text import read_motion
 from worldsim.rollout import Rollout
 from worldsim.sequence import FIRST_WORD
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, END, INFER, POSE
+from worldsim.witness import Frames, Stretch, Witness, stretches
 from worldsim.world import WorldSpec
 
 MOST_WORDS = 48  # tokens of a caption or an answer
 LANES = 24  # asked side by side
-Frames = Sequence[np.ndarray] | np.ndarray  # uint8 (B, H, W, 3)
 
 
 class Reader:
@@ -57,6 +57,8 @@ class Reader:
         )
         self._rollout = self._make_rollout(1)
         self._places = self._lanes  # of the next token within the text after the newest frame
+        looks = self.codec, self.network.canvas
+        self._witness = Witness(*looks) if self.network.deed else None
 
     @classmethod
     def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> Reader:
@@ -92,14 +94,34 @@ class Reader:
         None where the model's answer is no motion.
         """
         pairs = _pairs(befores, afters)
-        return [read_motion(said) for said in self._say(pairs, [[self.tokenizer.mark(POSE)]])]
+        said = self._say(pairs, [[self.tokenizer.mark(POSE)]], moving=True)
+        return [read_motion(text) for text in said]
 
     @torch.inference_mode()
-    def infer_action(self, befores: Frames, afters: Frames, world: str) -> list[str]:
-        """Return which action of a world led from each frame to the next, the likeliest of all."""
+    def infer_action(
+        self,
+        befores: Frames,
+        afters: Frames,
+        world: str,
+        earlier: Sequence[Frames] | None = None,
+        later: Sequence[Frames] | None = None,
+    ) -> list[str]:
+        """Return which action of a world led from each frame to the next, the likeliest of all.
+
+        Two frames are enough; what moved by itself before, and what goes on afterwards, is seen
+        only in those around them.
+
+        Args:
+            befores: A frame of each pair.
+            afters: The one a step later.
+            world: Whose actions there are to choose from.
+            earlier: For each pair the frames before it, see `witness.stretches`; None for none.
+            later: For each pair the frames after it.
+        """
         spec, found = self._spec(world), list[str]()
-        for pairs in _parts(_pairs(befores, afters)):
-            logits = self._see(pairs, [[self.tokenizer.mark(INFER)]])
+        for part in _parts(stretches(_pairs(befores, afters), earlier, later)):
+            pairs, asked = [stretch.pair for stretch in part], [[self.tokenizer.mark(INFER)]]
+            logits = self._see(pairs, asked, moves=self._moves(part))
             found += self._choose(spec.actions, logits, self.tokenizer.mark(END))
         return found
 
@@ -145,18 +167,25 @@ class Reader:
         logits = self._rollout.weigh(self._lanes, marks, first, alone=True)
         return (logits[..., ids].softmax(dim=2) @ known).exp().cpu().numpy()
 
-    def _say(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
-        """Ask of each list of frames its question, or all the only one; return the answers."""
+    def _say(
+        self, frames: list[list[np.ndarray]], asked: list[list[int]], moving: bool = False
+    ) -> list[str]:
+        """Ask of each list of frames its question, or all the only one; return the answers.
+
+        With `moving`, who answers is shown how things moved between two frames.
+        """
         asked = asked * len(frames) if len(asked) == 1 else asked
-        return [
-            text
-            for part, questions in zip(_parts(frames), _parts(asked), strict=True)
-            for text in self._answers(part, questions)
-        ]
+        found = list[str]()
+        for part, questions in zip(_parts(frames), _parts(asked), strict=True):
+            moves = self._moves(stretches(part)) if moving else None
+            found += self._answers(part, questions, moves)
+        return found
 
     @torch.inference_mode()
-    def _answers(self, frames: list[list[np.ndarray]], asked: list[list[int]]) -> list[str]:
-        logits, end = self._see(frames, asked), self.tokenizer.mark(END)
+    def _answers(
+        self, frames: list[list[np.ndarray]], asked: list[list[int]], moves: Tensor | None
+    ) -> list[str]:
+        logits, end = self._see(frames, asked, moves=moves), self.tokenizer.mark(END)
         said: list[list[int]] = [[] for _ in frames]
         silent = [False] * len(frames)
         for _ in range(MOST_WORDS):
@@ -176,6 +205,7 @@ class Reader:
         asked: list[list[int]],
         actions: Sequence[list[int]] = (),
         prompt: list[int] | None = None,
+        moves: Tensor | None = None,
     ) -> Tensor:
         """Take frames in and ask; return the logits of the first word to say, ``(B, vocab)``.
 
@@ -184,6 +214,7 @@ class Reader:
             asked: For each lane, or for all.
             actions: Between the frames; all lanes did the same.
             prompt: Read by all before the first frame.
+            moves: How things moved around the newest frames, see `_moves`.
         """
         if len(frames) != len(self._lanes):
             self._rollout = self._make_rollout(len(frames))
@@ -200,7 +231,14 @@ class Reader:
             self._rollout.commit(self._lanes, self.codec.encode(pixels))
         lengths = torch.tensor([len(ids) for ids in asked], device=self.network.device)
         self._places = FIRST_WORD + lengths
-        return self._sayable(self._rollout.ask(self._lanes, asked))
+        return self._sayable(self._rollout.ask(self._lanes, asked, moves))
+
+    def _moves(self, seen: list[Stretch]) -> Tensor | None:
+        """Return how things moved around the second frames of pairs; None for who makes no use."""
+        if self._witness is None:
+            return None
+        checked = [Stretch(*([self._checked(x) for x in part] for part in each)) for each in seen]
+        return self._witness(checked)
 
     def _go_on(self, tokens: Tensor) -> Tensor:
         """Let one more token be said ``(B,)``; return the logits of the next, ``(B, vocab)``."""

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from worldsim.cache import KeyValueRing
 from worldsim.checkpoint import RolloutConfig
+from worldsim.deed import STEPS
 from worldsim.glance import Told
 from worldsim.heard import Heard
+from worldsim.hindsight import GRID
 from worldsim.model import WorldTransformer
 from worldsim.painter import Moved
 from worldsim.sampler import denoise
@@ -62,6 +64,9 @@ class Rollout:
         # The mean colour of the first frame: a dream stays near it, see `Canvas.settle`.
         self.home = torch.zeros(lanes, network.canvas.values, device=self.device)
         self.scene = Scene(network, lanes)
+        # How things moved around the newest frame, for who asks what was done; 0: nobody knows.
+        steps = STEPS if network.deed else 0
+        self.moves = torch.zeros(lanes, steps, 3, GRID, GRID, device=self.device)
         # One fixed draw: committing the same frame twice gives the same memory.
         generator = torch.Generator().manual_seed(0)
         self._grain = torch.randn(latent_shape, generator=generator).to(self.device)
@@ -82,13 +87,16 @@ class Rollout:
         """Read the words that lead to a frame which is already known."""
         self._read(lanes, self._step_words(lanes, words))
 
-    def ask(self, lanes: Tensor, asked: Sequence[list[int]]) -> Tensor:
+    def ask(self, lanes: Tensor, asked: Sequence[list[int]], moves: Tensor | None = None) -> Tensor:
         """Ask after the newest frame; return the logits of the first word to say, (B, vocab).
 
         Args:
             lanes: ``(B,)``.
             asked: Token ids, one list a lane.
+            moves: ``(B, STEPS, 3, y, x)``, how things moved around that frame, see `Deed`.
         """
+        if moves is not None and self.network.deed:
+            self.moves[lanes] = moves.to(self.moves)
         text = self._step_words(lanes, asked)
         last = text.valid.sum(dim=1) - 1
         return self._read(lanes, text, aside=True)[torch.arange(len(lanes)), last].float()
@@ -188,6 +196,7 @@ class Rollout:
         self.home[lanes[first]] = self.network.canvas.tint(latents[first])
         heard = self.heard.now(lanes, self.time[lanes])
         self.scene.take(lanes, latents, heard, drift, around)
+        self.moves[lanes] = 0
         self.order[lanes] += 2
         self.time[lanes] += 1
         self.past[lanes] = torch.cat([latents[:, None], self.past[lanes][:, :2]], dim=1)
@@ -199,6 +208,7 @@ class Rollout:
         self.order[lanes] -= 2
         self.time[lanes] -= 1
         self.past[lanes] = torch.roll(self.past[lanes], -1, dims=1)
+        self.moves[lanes] = 0
         self.scene.take_back(lanes)
 
     def state(self) -> tuple[Tensor, ...]:
@@ -212,7 +222,7 @@ class Rollout:
             value.copy_(saved)
 
     def _mine(self) -> tuple[Tensor, ...]:
-        mine = self.order, self.time, self.answer, self.past, self.home
+        mine = self.order, self.time, self.answer, self.past, self.home, self.moves
         return (*mine, *self.heard.state(), *self.scene.state())
 
     def _step_words(self, lanes: Tensor, words: Sequence[list[int]]) -> Words:
@@ -269,7 +279,8 @@ class Rollout:
         told: Told | None = None
         if aside:
             about = (valid & (text.places >= FIRST_WORD)).long() - 1
-            told = self.network.tell(past.to(self.network.dtype), about, text.places)
+            seen, moves = past.to(self.network.dtype), self.moves[lanes][:, None]
+            told = self.network.tell(seen, about, text.places, moves)
         past, now = (x[:, :0] if latents is None else x for x in (past, now))
         frames = past[:, :, 0] if latents is None else latents[:, None]
         said = self.heard.now(lanes, self.time[lanes])

@@ -56,6 +56,7 @@ class Example:
     frames: list[np.ndarray] = field(default_factory=list)
     frame_order: list[int] = field(default_factory=list)
     frame_time: list[int] = field(default_factory=list)
+    moves: dict[int, np.ndarray] = field(default_factory=dict)  # around a frame, by time: `Deed`
     order: int = 0
     in_step: int = 0
     branch: int = 0  # 0 is what happens; others are asides, seen by nothing but themselves

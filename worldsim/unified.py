@@ -71,9 +71,20 @@ class Model:
             dreamed[k] = simulator.step([None]).frames[0].numpy()
         return dreamed
 
-    def infer_action(self, befores: Frames, afters: Frames, world: str) -> list[str]:
-        """Return which action of a world led from each frame to the next."""
-        return self._reader.infer_action(befores, afters, world)
+    def infer_action(
+        self,
+        befores: Frames,
+        afters: Frames,
+        world: str,
+        earlier: Sequence[Frames] | None = None,
+        later: Sequence[Frames] | None = None,
+    ) -> list[str]:
+        """Return which action of a world led from each frame to the next.
+
+        For each pair the frames `earlier` and `later` may be shown too, see `Reader.infer_action`:
+        what goes on by itself is seen there.
+        """
+        return self._reader.infer_action(befores, afters, world, earlier, later)
 
     def act(self, instruction: str, frames: Frames, actions: Sequence[str], world: str) -> str:
         """Return the next action for an instruction, after K frames and K - 1 actions."""

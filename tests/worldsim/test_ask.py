@@ -31,9 +31,9 @@ def test_a_question_of_words_never_seen_is_read_and_answered(tmp_path, folder, m
     Image.new("RGB", (48, 32)).save(tmp_path / "a.png")
     see, heard = Reader._see, list[str]()
 
-    def listen(reader, frames, asked):
+    def listen(reader, frames, asked, **more):
         heard.extend(reader.tokenizer.decode(ids) for ids in asked)
-        return see(reader, frames, asked)
+        return see(reader, frames, asked, **more)
 
     monkeypatch.setattr(Reader, "_see", listen)
     ask(AskConfig(str(tmp_path / "a.png"), "xylophone 日本 😀?", folder))

@@ -3,6 +3,7 @@ import torch
 
 from tests.worldsim.tiny import make_checkpoint
 from worldsim.model import WorldTransformer
+from worldsim.patches import from_patches
 
 SIZES = {
     "vocab_size": 50, "width": 64, "depth": 2, "text_hidden": 32, "image_hidden": 48,
@@ -131,7 +132,7 @@ def test_without_a_painter_what_is_said_completes_the_noisy_frame(level):
     generator = torch.Generator().manual_seed(0)
     tokens, frames = torch.randn(1, 8, 64, generator=generator), torch.randn(1, 2, 3, 4, 4)
     torch.nn.init.normal_(network.image_out.weight)
-    said = network._unpatch(network.image_out(tokens), 2).view_as(frames)
+    said = from_patches(network.image_out(tokens), 2, 2, 2).view_as(frames)
     spread = (1 - level) ** 2 + level**2
     clean = (1 - level) / spread * frames + level / spread**0.5 * said
     velocity = network._denoise(tokens, frames, torch.full((1, 2), level))
@@ -154,14 +155,6 @@ def test_words_heard_are_added_up():
     words = network.words.weight
     expected = torch.stack([words[3] + words[5], torch.zeros(64)])[None]
     torch.testing.assert_close(network.add_up(ids, heard), expected)
-
-
-def test_patches_are_put_back_where_they_were_taken():
-    network = WorldTransformer(**SIZES)
-    frames = torch.randn(2, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    b, f, c, h, w = frames.shape
-    tokens = frames.view(b, f, c, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6).reshape(b, f * 4, -1)
-    assert torch.equal(network._unpatch(tokens, f), frames.flatten(0, 1))
 
 
 def test_a_network_in_16_bits_computes_about_the_same():

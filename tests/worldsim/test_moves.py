@@ -56,6 +56,24 @@ def test_infer_names_the_action_between_each_two_pictures(typed, paths, folder):
     assert typed("infer", paths) == (0, "\n".join(lines) + "\n", "")
 
 
+@pytest.mark.parametrize("verb", ["infer", "act"])
+def test_what_was_done_between_two_pictures_is_asked_with_the_others_around_them(
+    typed, paths, monkeypatch, verb
+):
+    seen = []
+
+    def infer_action(reader, befores, afters, world, earlier, later):
+        seen.extend(zip(befores, afters, earlier, later, strict=True))
+        return ["stay"] * len(befores)
+
+    monkeypatch.setattr(Reader, "infer_action", infer_action)
+    assert typed(verb, paths)[0] == 0 and len(seen) == 2
+    for at, (before, after, earlier, later) in enumerate(seen):
+        assert np.array_equal([before, after], PIXELS[at : at + 2])
+        for got, wanted in (earlier, PIXELS[:at]), (later, PIXELS[at + 2 :]):
+            assert len(got) == len(wanted) and all(map(np.array_equal, got, wanted))
+
+
 @pytest.mark.parametrize(
     ("motion", "says"),
     [

@@ -2,16 +2,20 @@ import numpy as np
 import pytest
 import torch
 
+from tests.worldsim.sliding import Place
 from tests.worldsim.tiny import make_checkpoint, without_marks
 from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.batch import Batch
 from worldsim.codec import to_float
+from worldsim.deed import BEFORE, STEPS
 from worldsim.errors import WorldsimError
+from worldsim.hindsight import GRID
 from worldsim.objective import ObjectiveConfig, WorldObjective
 from worldsim.pose_text import write_motion
 from worldsim.reader import Reader
 from worldsim.sequence import Measure, Talk, Window, pack, talk
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, END, INFER
+from worldsim.witness import Stretch, Witness
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 
@@ -30,7 +34,7 @@ def speaks(reader, *texts):
         tokens = torch.tensor([ids[k] for ids in said])
         return torch.nn.functional.one_hot(tokens, len(reader.tokenizer)).float()
 
-    def see(frames, questions):
+    def see(frames, questions, moves=None):
         asked.extend((len(seen), *questions) for seen in frames)
         reader._k = 0
         return logits(0)
@@ -131,6 +135,58 @@ def test_an_action_is_the_likeliest_of_the_worlds_own(reader):
     assert action == max(chances, key=chances.__getitem__)
 
 
+def listening(reader):
+    """Remember how things moved around what is asked about."""
+    seen, see = [], reader._see
+
+    def watched(frames, asked, *rest, moves=None, **more):
+        seen.append(moves)
+        return see(frames, asked, *rest, moves=moves, **more)
+
+    reader._see = watched
+    return seen
+
+
+def test_what_was_done_is_asked_with_how_things_moved_as_far_as_one_is_shown():
+    reader = Reader(make_checkpoint(deed_width=8))
+    seen, frames = listening(reader), np.stack([Place(0, 0, 2 * k).view() for k in range(5)])
+    wanted = Witness(reader.codec, reader.network.canvas)(
+        [Stretch(list(frames[:2]), list(frames[2:4]), list(frames[4:]))]
+    )
+    reader.infer_action(frames[2:3], frames[3:4], "doom", [frames[:2]], [frames[4:]])
+    reader.infer_action(frames[2:3], frames[3:4], "doom")
+    torch.testing.assert_close(seen[0], wanted)
+    torch.testing.assert_close(seen[1][:, BEFORE], wanted[:, BEFORE])
+    known = [moves.flatten(2).any(dim=2)[0].tolist() for moves in seen]
+    assert all(known[0]) and known[1] == [step == BEFORE for step in range(STEPS)]
+
+
+def test_frames_around_change_what_is_thought_of_a_pair_and_nothing_else():
+    reader = Reader(make_checkpoint(deed_width=8))
+    asked = [[reader.tokenizer.mark(INFER)]]
+    moves = torch.randn(1, STEPS, 3, GRID, GRID, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        alone, told, again = (
+            reader._see([list(FRAMES)], asked, moves=each) for each in (None, moves, None)
+        )
+    assert torch.equal(alone, again) and not torch.allclose(alone, told)
+
+
+def test_how_the_eye_moved_is_asked_with_how_things_did_and_what_is_asked_in_words_without():
+    reader = Reader(make_checkpoint(deed_width=8))
+    seen, frames = listening(reader), np.stack([Place(0, 0, 2 * k).view() for k in range(2)])
+    reader.pose(frames[:1], frames[1:])
+    reader.ask(frames[1:], ["what did you just do"], frames[:1])
+    reader.describe(frames)
+    assert seen[0][:, BEFORE].any() and seen[1:] == [None, None]
+
+
+def test_who_never_learnt_to_tell_deeds_makes_nothing_of_the_frames_around(reader):
+    frames = [FRAMES[:1], FRAMES[1:]]
+    with_them = reader.infer_action(*frames, "doom", [FRAMES], [FRAMES])
+    assert with_them == reader.infer_action(*frames, "doom")
+
+
 @torch.inference_mode()
 def test_what_to_do_is_the_likeliest_action_after_the_instruction_and_what_was_done(reader):
     tokenizer, spec = reader.tokenizer, reader.worlds["doom"]
@@ -185,6 +241,8 @@ def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):
         (lambda r: r.ask(FRAMES[:1], [" ? "]), "empty"),
         (lambda r: r.ask(FRAMES[:1], ["what " * 40]), "too long"),
         (lambda r: r.infer_action(FRAMES, FRAMES, "moon"), "no world 'moon': use one of doom"),
+        (lambda r: r.infer_action(FRAMES, FRAMES, "doom", [[]]), "earlier: 2 pairs .* 1 lists"),
+        (lambda r: r.infer_action(FRAMES, FRAMES, "doom", None, []), "later: 2 pairs .* 0 lists"),
         (lambda r: r.ask(FRAMES, ["what is ahead"]), "2 frames have 1 questions"),
         (lambda r: r.act("go on", FRAMES, [], "doom"), "2 frames have 1 actions"),
         (lambda r: r.act("go on", FRAMES, ["fly"], "doom"), "unknown action 'fly'"),
@@ -194,6 +252,14 @@ def test_depth_is_a_picture_of_known_distances_and_always_the_same(reader):
 def test_what_cannot_be_asked_is_one_clear_error(reader, ask, says):
     with pytest.raises(WorldsimError, match=says):
         ask(reader)
+
+
+def test_a_frame_beside_a_pair_is_checked_like_those_of_the_pair():
+    reader = Reader(make_checkpoint(deed_width=8))
+    with pytest.raises(
+        WorldsimError, match=r"must be uint8 \(32, 32, 3\), not uint8 \(16, 32, 3\)"
+    ):
+        reader.infer_action(FRAMES[:1], FRAMES[1:], "doom", [FRAMES[:, :16]])
 
 
 def test_a_checkpoint_that_never_learnt_to_answer_says_so():

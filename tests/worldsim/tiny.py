@@ -40,15 +40,17 @@ def make_checkpoint(
     painter_width: int = 96,
     momentum_width: int = 0,
     beyond_width: int = 0,
+    deed_width: int = 0,
 ) -> Checkpoint:
     """Return a checkpoint whose every weight is random, so that nothing is hidden by zeros.
 
-    Its codec is one of convolutions; what has momentum or looks over edges wants a linear one.
+    Its codec is one of convolutions; what has momentum, looks over edges or tells deeds wants a
+    linear one.
     """
     torch.manual_seed(seed)
     tokenizer = TextTokenizer.train([*SPEC.actions, "walk to the green torch"] * 3, 460)
     codec = ConvCodec(image_size=image_size, latent_channels=4, widths=(16, 24), fold=4)
-    if momentum_width or beyond_width:
+    if momentum_width or beyond_width or deed_width:
         codec = PatchCodec(image_size=image_size, fold=8, keep=48, retouch=0)
     channels, side, _ = codec.latent_shape
     network = WorldTransformer(
@@ -56,7 +58,7 @@ def make_checkpoint(
         latent_channels=channels, latent_size=side, painter_width=painter_width,
         match_width=8, momentum_width=momentum_width, gait_width=momentum_width, stem_width=8,
         may_rest=True, may_appear=True, may_invent=True, beyond_width=beyond_width, hears=True,
-        glance_width=8, cell=codec.cell,
+        glance_width=8, deed_width=deed_width, cell=codec.cell,
     )  # fmt: skip
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.08)

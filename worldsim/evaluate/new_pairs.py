@@ -8,7 +8,8 @@ import numpy as np
 
 from worldsim.data import Dataset
 from worldsim.data.episode import Facts
-from worldsim.evaluate.reading import Answers, Sight, majority, share, sight_at
+from worldsim.evaluate.reading import Answers, majority, share
+from worldsim.evaluate.sights import Sight, sight_at
 from worldsim.grammar import NO, Question, questions, words
 from worldsim.world import WorldSpec
 

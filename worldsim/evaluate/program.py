@@ -20,11 +20,12 @@ from worldsim.evaluate.memory import measure_memory
 from worldsim.evaluate.new_pairs import load_strange, measure_new_pairs
 from worldsim.evaluate.options import PARTS, EvalConfig, check, one_world_each
 from worldsim.evaluate.prepare import find_judges, find_windows, join, load_groups
-from worldsim.evaluate.reading import Answers, load_sights, measure_reading
+from worldsim.evaluate.reading import Answers, measure_reading
 from worldsim.evaluate.report import Pictures, write_report
 from worldsim.evaluate.rest import measure_rest
 from worldsim.evaluate.rewards import measure_rewards
 from worldsim.evaluate.sentences import measure_lasting, measure_sentences
+from worldsim.evaluate.sights import load_sights
 from worldsim.evaluate.summary import summary
 from worldsim.evaluate.table import write_table
 from worldsim.evaluate.video import (

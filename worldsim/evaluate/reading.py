@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from worldsim.data import Dataset
-from worldsim.data.episode import Episode, Facts
-from worldsim.evaluate.clips import resize
+from worldsim.evaluate.sights import Sight
 from worldsim.grammar import (
     MOST_NAMED,
     Question,
@@ -27,7 +24,6 @@ from worldsim.grammar import (
 )
 from worldsim.grammar_words import ABSENT, EMPTY
 from worldsim.odometer import errors
-from worldsim.pose_text import motion
 from worldsim.reader import Frames
 from worldsim.world import WorldSpec
 
@@ -39,8 +35,15 @@ class Answers(Protocol):
 
     size: int
 
-    def infer_action(self, befores: Frames, afters: Frames, world: str) -> list[str]:
-        """Name the action between two frames."""
+    def infer_action(
+        self,
+        befores: Frames,
+        afters: Frames,
+        world: str,
+        earlier: Sequence[Frames] | None = None,
+        later: Sequence[Frames] | None = None,
+    ) -> list[str]:
+        """Name the action between two frames, seen alone or with those before and after."""
 
     def describe(self, frames: Frames) -> list[str]:
         """Describe frames."""
@@ -57,50 +60,15 @@ class Answers(Protocol):
         """Say how far away everything is."""
 
 
-@dataclass
-class Sight:
-    """Two frames, one after the other, and what is known of the first and between them."""
-
-    before: np.ndarray
-    after: np.ndarray
-    action: str
-    facts: Facts | None
-    motion: tuple[float, ...] | None
-    depth: np.ndarray | None  # centimetres
-
-
-def load_sights(dataset: Dataset, count: int, size: int, seed: int) -> list[Sight]:
-    """Draw pairs of frames from episodes spread over a dataset."""
-    rng, sights = np.random.default_rng(seed), []
-    for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
-        episode = dataset.load(int(index))
-        sights.append(sight_at(episode, int(rng.integers(len(episode))), dataset.spec, size))
-    return sights
-
-
-def sight_at(episode: Episode, at: int, spec: WorldSpec, size: int) -> Sight:
-    """Cut frames `at` and the next one out of an episode, with what is known of them."""
-    before, after = resize(episode.frames[at : at + 2], size)
-    pose, metres = episode.pose, spec.metres_per_unit
-    return Sight(
-        before,
-        after,
-        action=spec.action_text(int(episode.actions[at])),
-        facts=episode.facts[at] if episode.facts else None,
-        motion=None if pose is None else motion(pose[at], pose[at + 1], metres),
-        depth=None if episode.depth is None else episode.depth[at],
-    )
-
-
 def measure_reading(
     reader: Answers, spec: WorldSpec, sights: list[Sight], seed: int = 0
 ) -> dict[str, Any]:
     """Return how much of what the model says is true.
 
     Returns:
-        ``infer``, ``ask`` with seen and unseen phrasings, ``in_vain`` (about what is not there),
-        ``describe``, ``depth``, ``pose`` and ``moved`` (the same in words), as far as the data
-        knows the truth; a model's number, and the ``blind`` one.
+        ``infer`` (``pair``: of two frames alone), ``ask`` with seen and unseen phrasings,
+        ``in_vain`` (about what is not there), ``describe``, ``depth``, ``pose`` and ``moved`` (the
+        same in words), as far as the data knows the truth; a model's number, and the ``blind`` one.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, Any] = {"infer": _infer(reader, spec, sights)}
@@ -122,9 +90,16 @@ def measure_reading(
 
 def _infer(reader: Answers, spec: WorldSpec, sights: list[Sight]) -> dict[str, Any]:
     befores, afters = [s.before for s in sights], [s.after for s in sights]
-    named = reader.infer_action(befores, afters, spec.name)
+    earlier, later = [s.earlier for s in sights], [s.later for s in sights]
     true = [sight.action for sight in sights]
-    return {"model": share(named, true), "blind": majority(true), "count": len(true)}
+    named = reader.infer_action(befores, afters, spec.name, earlier, later)
+    alone = reader.infer_action(befores, afters, spec.name)
+    return {
+        "model": share(named, true),
+        "pair": share(alone, true),
+        "blind": majority(true),
+        "count": len(true),
+    }
 
 
 def _ask(

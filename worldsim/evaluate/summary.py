@@ -122,7 +122,8 @@ def _read(found: dict[str, Any]) -> list[str]:
     lines = []
     if "infer" in found:
         row = found["infer"]
-        lines.append(f"infer: {row['model']:.3f} of the actions (blind {row['blind']:.3f})")
+        alone = f"of two frames alone {row['pair']:.3f}, " if "pair" in row else ""
+        lines.append(f"infer: {row['model']:.3f} of the actions ({alone}blind {row['blind']:.3f})")
     if "ask" in found:
         row = found["ask"]
         lines.append(

@@ -236,6 +236,10 @@ ROWS = (
         "≥ 90 %",
     ),
     Row(
+        "the same where none is shown but those two (most frequent)",
+        ("{reading/infer/pair:%} ({reading/infer/blind:%}) %",),
+    ),
+    Row(
         "questions answered, seen / unseen words (most frequent answer)",
         ("{reading/ask/seen:%} / {reading/ask/unseen:%} ({reading/ask/blind:%}) %",),
         "≥ 85 %",

@@ -21,6 +21,7 @@ from worldsim.text import TextTokenizer
 from worldsim.train.batch_config import BatchConfig, check
 from worldsim.train.lanes import CONTEXT, Lane, at_rest
 from worldsim.train.latents import Track
+from worldsim.train.motions import moves_of
 from worldsim.train.places import Places
 from worldsim.train.talks import SHARES, Talks
 
@@ -120,7 +121,10 @@ class Batches:
             clips, config.talk_rows, config.talk_length, config.window, self.tokenizer.pad
         )
         none = np.zeros_like(rows.frame_doc)
-        return self.with_noise(rows, rng, none, none)
+        batch = self.with_noise(rows, rng, none, none)
+        if self.talks.moved is None:
+            return batch
+        return batch._replace(moves=torch.from_numpy(moves_of(rows, clips, rng)))
 
     def generation(self, step: int) -> int:
         """Number the stretches of steps that share their dreams."""

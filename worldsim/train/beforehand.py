@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from worldsim.errors import WorldsimError
 from worldsim.hindsight import Hindsight
 from worldsim.model import WorldTransformer
-from worldsim.train import askings, gaits
+from worldsim.train import askings, deeds, gaits
 from worldsim.train.askings import fit_askings
 from worldsim.train.batches import Batches
+from worldsim.train.deeds import fit_deed
 from worldsim.train.glances import fit_glance
 from worldsim.train.momenta import Lesson, fit_momentum
+from worldsim.train.motions import look_up
 from worldsim.train.numbers import Numbers
 from worldsim.train.run import RunFolder
+
+MOTIONS = "motions.npy"  # in the folder of a run: how all frames moved
 
 
 def look(
@@ -43,6 +47,32 @@ def look(
         fit_askings(network, lesson, run, asking)
 
 
+def tell_deeds(
+    network: WorldTransformer,
+    run: RunFolder,
+    batches: Batches,
+    steps: int,
+    shares: Mapping[str, float],
+    seed: int,
+    asked: bool,
+) -> None:
+    """Learn to tell from motion what was done, so many updates or none; look motion up for that.
+
+    With `asked`, also for who is then asked about it in words.
+    """
+    if steps and network.deed is None:
+        raise WorldsimError(
+            f"deed_steps={steps}: nobody sees what was done, set model.deed_width=48 and "
+            "model.glance_width=32"
+        )
+    if network.deed and (steps or asked):
+        hindsight = Hindsight.of(network.canvas)
+        moved = look_up(batches.latents, batches.tracks, hindsight, run.path / MOTIONS)
+        batches.talks.moved = moved
+        if steps:
+            fit_deed(network.deed, deeds.Lesson(moved, batches.tracks, shares, seed), run, steps)
+
+
 def go_on_moving(
     network: WorldTransformer,
     run: RunFolder,
@@ -55,7 +85,7 @@ def go_on_moving(
     rough, fine = steps
     latents, tracks, hindsight = batches.latents, batches.tracks, Hindsight.of(network.canvas)
     if rough:
-        moved = gaits.look_up(latents, tracks, hindsight, run.path / "motion.npy")
+        moved = look_up(latents, tracks, hindsight, run.path / MOTIONS)
         gaits.fit_gait(network, gaits.Lesson(moved, tracks, shares, seed), run, rough)
     if fine:
         fit_momentum(network, Lesson(latents, tracks, hindsight, shares, seed), run, fine)

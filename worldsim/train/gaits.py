@@ -8,17 +8,14 @@ what was said of the one before, and what is wrong at the last step is told to t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from worldsim.errors import WorldsimError
 from worldsim.gait import SIDE, UNIT, Gait, roughly
-from worldsim.hindsight import Hindsight
 from worldsim.model import WorldTransformer
 from worldsim.momentum import FASTEST, STEPS
 from worldsim.painter import polynomials
@@ -28,15 +25,14 @@ from worldsim.train.parts import Lessons, chances_of, learn_alone
 from worldsim.train.run import RunFolder
 
 AHEAD = 12  # steps of a stretch
-CHUNK = 64  # frames looked up at a time
 
 
 class Stretches(NamedTuple):
     """Some stretches of recorded play.
 
     Attributes:
-        moved: ``(n, 1 + AHEAD, 3, SIDE, SIDE)``, see `look_up`; the first is what is known of the
-            step before.
+        moved: ``(n, 1 + AHEAD, 3, SIDE, SIDE)``, how things moved, roughly; the first is what
+            is known of the step before.
         did: ``(n, STEPS - 1 + AHEAD)``, which of the actions led to frames; the last `AHEAD` lead
             to those ahead.
     """
@@ -45,46 +41,12 @@ class Stretches(NamedTuple):
     did: Tensor
 
 
-@torch.no_grad()
-def look_up(
-    latents: np.ndarray, tracks: Sequence[Track], hindsight: Hindsight, path: Path
-) -> np.ndarray:
-    """Look up once how all frames moved, roughly, and keep it at `path`.
-
-    Returns:
-        float16 ``(frames, 3, SIDE, SIDE)``, see `Hindsight`, what is seen around a place together;
-        0 for first frames and for what is never learnt from.
-
-    Raises:
-        WorldsimError: What was kept there is damaged.
-    """
-    shape = (len(latents), 3, SIDE, SIDE)
-    if not path.exists():
-        moved = np.zeros(shape, np.float16)
-        for track in tqdm(tracks, desc="look up motion", unit="episode"):
-            for first in range(0, len(track.actions), CHUNK):
-                count = min(CHUNK, len(track.actions) - first) + 1
-                frames = track.frames(latents, first, count)[None]
-                found = torch.from_numpy(hindsight(frames, np.arange(count)[None] > 0)[0, 1:])
-                at = track.start + first + 1
-                moved[at : at + count - 1] = roughly(found).numpy()
-        partial = path.with_suffix(".tmp.npy")
-        np.save(partial, moved)
-        partial.replace(path)
-    try:
-        kept = np.load(path)
-    except (ValueError, OSError, EOFError) as error:
-        raise WorldsimError(f"{path} is damaged: delete it to look motion up anew") from error
-    if kept.shape != shape:
-        raise WorldsimError(f"{path} is of other frames: delete it to look motion up anew")
-    return kept
-
-
 class Lesson:
     """Cuts stretches out of labelled play; a function of the seed and the number of an update.
 
     Args:
-        moved: As `look_up` returns it.
+        moved: How all frames moved, see `motions.look_up`; what is seen around a place is taken
+            together.
         tracks: Recorded play.
         shares: How often stretches are of each world, as in `BatchConfig.shares`.
         seed: Of the stretches.
@@ -118,17 +80,18 @@ class Lesson:
     def __call__(self, step: int, count: int) -> Stretches:
         """Cut so many stretches; the same ones for the same step."""
         rng = np.random.default_rng([self.seed, step, 9])
-        moved = np.empty((count, 1 + AHEAD, *self.moved.shape[1:]), np.float32)
+        moved = torch.empty(count, 1 + AHEAD, 3, SIDE, SIDE)
         did = np.full((count, STEPS - 1 + AHEAD), len(self.actions) - 1)
         for row, k in enumerate(rng.choice(len(self.tracks), size=count, p=self._chances)):
             track, done = self.tracks[k], self._did[k]
             now = 1 + int(rng.integers(len(done) - AHEAD))
-            moved[row] = self.moved[track.start + now : track.start + now + 1 + AHEAD]
+            stretch = self.moved[track.start + now : track.start + now + 1 + AHEAD]
+            moved[row] = roughly(torch.from_numpy(stretch.astype(np.float32)))
             before = done[max(0, now - STEPS + 1) : now + AHEAD]
             if rng.random() >= UNHEARD:
                 did[row, -len(before) :] = before
-        moved[rng.random(count) < UNSEEN, 0] = 0
-        return Stretches(torch.from_numpy(moved), torch.from_numpy(did))
+        moved[torch.from_numpy(rng.random(count) < UNSEEN), 0] = 0
+        return Stretches(moved, torch.from_numpy(did))
 
 
 def fit_gait(

@@ -48,6 +48,7 @@ class ModelConfig:
     beyond_width: int = 0
     hears: bool = True
     glance_width: int = 0
+    deed_width: int = 0
 
 
 @dataclass
@@ -72,6 +73,8 @@ class TrainConfig:
             anything is asked in words, see `train.glances`; 0: none.
         asking_steps: Updates in which questions in words then come to look for what they looked for
             when they were numbers, see `train.askings`; 0: none.
+        deed_steps: Updates in which it is learnt to tell what was done from how things moved around
+            it, before that is asked in words, see `train.deeds`; 0: none.
         gait_steps: Updates in which it is learnt how whole pictures go on moving, without looking
             at them, see `train.gaits`; 0: none.
         momentum_steps: Updates in which it is learnt how things go on moving, by itself and before
@@ -96,6 +99,7 @@ class TrainConfig:
     num_starts: int = 24
     glance_steps: int = 0
     asking_steps: int = 0
+    deed_steps: int = 0
     gait_steps: int = 0
     momentum_steps: int = 0
     edge_steps: int = 0
@@ -112,10 +116,10 @@ class TrainConfig:
 # What made the codec, the words and the latents in a run's folder, and what a run is besides.
 PREPARED = ["data", "seed", "codec", "codec_from", "codec_options", "init_from", "model.vocab_size"]
 IDENTITY = [*PREPARED, "num_steps", "glance_steps", "asking_steps"]
-IDENTITY += ["gait_steps", "momentum_steps", "model", "objective", "batch"]
+IDENTITY += ["deed_steps", "gait_steps", "momentum_steps", "model", "objective", "batch"]
 # Parts of a model; each says nothing before it is trained.
 OPTIONAL = ["match_width", "momentum_width", "gait_width", "stem_width", "glance_width"]
-OPTIONAL += ["may_rest", "may_appear", "may_invent", "beyond_width", "hears"]
+OPTIONAL += ["may_rest", "may_appear", "may_invent", "beyond_width", "hears", "deed_width"]
 HELDOUT_REMEDY = "collect both with the same version"
 INIT_REMEDY = "collect data= with the version that model learned from, or leave out init_from="
 
@@ -157,6 +161,8 @@ def train(config: TrainConfig) -> None:
     looking = config.glance_steps, config.asking_steps
     network.to(device)
     beforehand.look(network, run, batches, things, looking, shares, config.seed)
+    asked = bool(config.stage.steps and config.batch.talk_rows)
+    beforehand.tell_deeds(network, run, batches, config.deed_steps, shares, config.seed, asked)
     moving = config.gait_steps, config.momentum_steps
     beforehand.go_on_moving(network, run, batches, moving, shares, config.seed)
     checkpoint = Checkpoint(

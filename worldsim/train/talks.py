@@ -20,6 +20,7 @@ from worldsim.pose_text import motion, write_motion
 from worldsim.sequence import Example, Measure, Talk, simulate, talk
 from worldsim.text import ANSWER, ASK, DEPTH, DEPTHS, DESCRIBE, INFER, POSE, TextTokenizer
 from worldsim.train.latents import Track
+from worldsim.train.motions import around
 
 # How often a clip is asked each kind of thing, on average, as far as the data knows the answer.
 SHARES = {
@@ -44,6 +45,10 @@ class Talks:
         things: What may be asked after in vain, by world.
         shares: How often a clip is asked each kind, see `SHARES`; what is left out is never asked.
 
+    Attributes:
+        moved: How all frames moved, see `motions.look_up`: shown around frames that are asked how
+            one came there. None: nobody says.
+
     Raises:
         WorldsimError: A kind of that name is unknown, a share is negative, or all are 0.
     """
@@ -58,6 +63,7 @@ class Talks:
         _check_shares(shares)
         self.shares = {kind: float(shares.get(kind, 0)) for kind in SHARES}
         self.latents, self.tokenizer, self.things = latents, tokenizer, things
+        self.moved: np.ndarray | None = None
 
     def __call__(self, track: Track, first: int, rng: np.random.Generator) -> Example | None:
         """Return frame `first` and the next one, with questions about one or both.
@@ -77,7 +83,11 @@ class Talks:
         talks = [asked for asked in found if asked]
         if not talks:
             return None
-        return talk(track.window(self.latents, first, 1), self.tokenizer, talks)
+        example = talk(track.window(self.latents, first, 1), self.tokenizer, talks)
+        # What is asked in words is asked without, as `Reader` asks it.
+        if self.moved is not None and not times["moved"]:
+            example.moves = {1: around(self.moved, track, first + 1)}
+        return example
 
     def imagine(self, track: Track, at: int, rng: np.random.Generator) -> Example | None:
         """Return a caption → F, the only template here in which a frame is what is learnt."""

@@ -6,7 +6,7 @@ import pytest
 from tests.worldsim.data.episodes import SIZE, SPEC, make_episode
 from worldsim.data import Dataset, DatasetWriter
 from worldsim.evaluate.new_pairs import load_strange, measure_new_pairs, new_pairs
-from worldsim.evaluate.reading import load_sights
+from worldsim.evaluate.sights import load_sights
 from worldsim.grammar import questions
 from worldsim.grammar_words import QUESTIONS
 

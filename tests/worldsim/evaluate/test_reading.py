@@ -6,7 +6,8 @@ import pytest
 from tests.worldsim.data.episodes import SIZE, SPEC, make_episode
 from worldsim.data import Dataset, DatasetWriter
 from worldsim.data.episode import DEPTH_SIDE
-from worldsim.evaluate.reading import load_sights, measure_reading
+from worldsim.evaluate.reading import measure_reading
+from worldsim.evaluate.sights import load_sights, sight_at
 from worldsim.evaluate.summary import summary
 from worldsim.grammar import describe, questions, words
 from worldsim.grammar_words import ABSENT, QUESTIONS
@@ -38,7 +39,7 @@ class Knowing:
         self._of = {sight.before.tobytes(): sight for sight in sights}
         self.deaf = deaf
 
-    def infer_action(self, befores, afters, world):
+    def infer_action(self, befores, afters, world, earlier=None, later=None):
         return [self._of[before.tobytes()].action for before in befores]
 
     def describe(self, frames):
@@ -78,7 +79,7 @@ class Knowing:
 class Blind(Knowing):
     """Says the same of every frame."""
 
-    def infer_action(self, befores, afters, world):
+    def infer_action(self, befores, afters, world, earlier=None, later=None):
         return ["stay"] * len(befores)
 
     def describe(self, frames):
@@ -100,7 +101,7 @@ def measure(reader, sights):
 
 def test_who_knows_the_truth_gets_full_marks_and_beats_who_never_looks(sights):
     found = measure(Knowing(sights), sights)
-    assert found["infer"]["model"] == 1 > found["infer"]["blind"]
+    assert found["infer"]["model"] == found["infer"]["pair"] == 1 > found["infer"]["blind"]
     assert found["ask"]["seen"] == found["ask"]["unseen"] == 1 > found["ask"]["blind"]
     captions = found["describe"]
     assert captions["precision"] == captions["recall"] == captions["exact"] == 1
@@ -109,6 +110,39 @@ def test_who_knows_the_truth_gets_full_marks_and_beats_who_never_looks(sights):
     assert found["depth"]["blind"]["abs_rel"] > 0.1
     assert found["pose"]["model"] == {"metres": 0, "degrees": 0}
     assert found["pose"]["blind"]["metres"] > 0.1
+
+
+def test_actions_are_asked_with_the_frames_around_them_and_of_two_frames_alone(sights):
+    class Watching(Knowing):
+        """Tells what was done from the frames around alone."""
+
+        def infer_action(self, befores, afters, world, earlier=None, later=None):
+            if earlier is None and later is None:
+                return [""] * len(befores)
+            mine = [self._of[before.tobytes()] for before in befores]
+            for sight, before, after in zip(mine, earlier, later, strict=True):
+                assert np.array_equal(before, sight.earlier)
+                assert np.array_equal(after, sight.later)
+            return [sight.action for sight in mine]
+
+    found = measure(Watching(sights), sights)["infer"]
+    assert found["pair"] == 0 and found["model"] == 1
+
+
+def test_a_sight_holds_the_frames_around_it_as_far_as_there_are_any(tmp_path):
+    with DatasetWriter(tmp_path, SPEC, SIZE) as writer:
+        writer.append(make_episode(6))
+    dataset = Dataset(tmp_path)
+    frames = dataset.load(0).frames
+    for at, before, after in ((0, 0, 1), (1, 1, 1), (3, 2, 1), (5, 2, 0)):
+        sight = sight_at(dataset.load(0), at, SPEC, SIZE)
+        assert np.array_equal(sight.before, frames[at])
+        assert np.array_equal(sight.after, frames[at + 1])
+        assert (len(sight.earlier), len(sight.later)) == (before, after)
+        if before:
+            assert np.array_equal(sight.earlier, frames[at - before : at])
+        if after:
+            assert np.array_equal(sight.later, frames[at + 2 : at + 3])
 
 
 def test_what_moved_and_what_is_not_there_are_asked_too(sights):
@@ -166,5 +200,11 @@ def test_what_the_data_does_not_know_is_left_out(tmp_path):
 
 def test_the_summary_says_it_all(sights):
     text = summary({"worlds": {"toy": {"reading": measure(Knowing(sights), sights)}}}, "toy")
-    for name in ("infer: 1.000", "ask: 1.000", "describe: precision 1.000", "depth: abs", "pose:"):
+    for name in (
+        "infer: 1.000 of the actions (of two frames alone 1.000",
+        "ask: 1.000",
+        "describe: precision 1.000",
+        "depth: abs",
+        "pose:",
+    ):
         assert name in text

@@ -44,6 +44,17 @@ def test_a_number_stands_beside_what_it_is_compared_with_and_blanks_stay_blank()
     assert "LPIPS at 4" not in text  # nobody measured it
 
 
+def test_actions_named_between_two_frames_alone_stand_below_if_they_were_asked():
+    infer = {"model": 0.871, "blind": 0.2, "count": 192}
+    found = {"doom": {"reading": {"infer": infer | {"pair": 0.788}}}}
+    text = markdown(merge({"one": evaluation("doom", **found["doom"])}))
+    assert cells(text, "actions named") == ["87 (20) %", "≥ 90 %"]
+    assert cells(text, "the same where none is shown") == ["79 (20) %", ""]
+    before = markdown(merge({"one": evaluation("doom", reading={"infer": infer})}))
+    assert cells(before, "actions named") == ["87 (20) %", "≥ 90 %"]
+    assert "the same where none is shown" not in before
+
+
 def test_files_of_one_checkpoint_become_one_table_and_one_file(tmp_path, capsys):
     for name, found in {"a": {"shuffle_ratio": 2.0}, "b": {"drift": {"steps": 9}}}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(evaluation("doom", part=name, **found)))

@@ -7,7 +7,7 @@ from tests.worldsim.train.runs import make_config
 from worldsim.errors import WorldsimError
 from worldsim.gait import SIDE
 from worldsim.momentum import STEPS
-from worldsim.train.gaits import AHEAD, Lesson, fit_gait, heard_of, look_up, strayed
+from worldsim.train.gaits import AHEAD, Lesson, fit_gait, heard_of, strayed
 from worldsim.train.latents import Track
 from worldsim.train.run import RunFolder
 
@@ -78,25 +78,14 @@ def test_stretches_hold_what_led_to_each_frame():
         assert torch.equal(pushed, shown.did[~unheard, STEPS - 1 + k] == gas), k
 
 
-def test_motion_is_looked_up_once_and_kept(tmp_path):
-    moved, tracks = speeding(episodes=2)
-    latents, asked = np.zeros((len(moved), 1, 2, 2), np.float16), []
-
-    def hindsight(frames, follows):
-        asked.append(follows.size)
-        return np.where(follows[..., None, None, None], 0.25, 9.0) * np.ones((1, 1, 3, 8, 8))
-
-    path = tmp_path / "motion.npy"
-    found = look_up(latents, tracks, hindsight, path)
-    assert found.shape == moved.shape and len(asked) == 2
-    first = np.isin(np.arange(len(moved)), [t.start for t in tracks])
-    assert (found[~first] == 0.25).all() and not found[first].any()
-    assert np.array_equal(look_up(latents, tracks, hindsight, path), found) and len(asked) == 2
-    with pytest.raises(WorldsimError, match="of other frames"):
-        look_up(latents[:-1], tracks, hindsight, path)
-    path.write_bytes(b"no numbers")
-    with pytest.raises(WorldsimError, match="damaged: delete it"):
-        look_up(latents, tracks, hindsight, path)
+def test_what_is_seen_around_a_place_is_taken_together():
+    moved, tracks = speeding()
+    fine = np.repeat(np.repeat(moved, 4, axis=2), 4, axis=3)
+    fine[..., ::4, :] += 0.25  # evens out
+    fine[..., 1::4, :] -= 0.25
+    one, two = (Lesson(each, tracks, {}, seed=1)(3, 32) for each in (moved, fine))
+    torch.testing.assert_close(two.moved, one.moved, atol=1e-3, rtol=1e-3)
+    assert torch.equal(one.did, two.did)
 
 
 def test_what_nobody_can_learn_is_an_error(tmp_path):

@@ -54,7 +54,7 @@ def test_every_part_of_play_and_talk_is_pinned_for_a_gpu(batches, monkeypatch):
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x.shape) or x)
     play, talk = loader.make(batches, 3, pin=True)
-    assert same(play, batches(3)) and len(pinned) == 2 * (len(Batch._fields) - 4), (
+    assert same(play, batches(3)) and len(pinned) == 2 * (len(Batch._fields) - 5), (
         "but motion and what is near"
     )
     assert same(talk, batches.talk(3))

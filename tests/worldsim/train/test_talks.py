@@ -2,13 +2,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from tests.worldsim.train.played import make_batches, same
 from worldsim.attention import PARTS, PARTS_SIDE
 from worldsim.data.episode import DEPTH_SIDE
+from worldsim.deed import BEFORE
 from worldsim.errors import WorldsimError
 from worldsim.grammar_words import QUESTIONS
+from worldsim.hindsight import GRID
 from worldsim.pose_text import write_motion
-from worldsim.sequence import talk
+from worldsim.sequence import PADDING, talk
 from worldsim.text import DEPTHS, TALK, TextTokenizer
 from worldsim.train.latents import Track
 from worldsim.train.talks import PARTS_ASKED, SHARES, Talks, depth_words
@@ -243,3 +247,29 @@ def test_where_a_thing_is_that_is_not_there_is_answered_with_none_in_sight(token
         assert "cone" in tokenizer.decode(example.ids) and set(example.text_time) == {0, 1}
         aside = [k for k, branch in enumerate(example.text_branch) if branch]
         assert {example.text_time[k] for k in aside} == {0}
+
+
+def test_around_a_frame_that_is_asked_how_one_came_there_motion_is_said_where_it_is_known(
+    tokenizer, track
+):
+    talks = Talks(LATENTS, tokenizer, {}, {"infer": 1})
+    without = talks(track, 2, np.random.default_rng(0))
+    talks.moved = np.arange(6, dtype=np.float16)[:, None, None, None] * np.ones((3, GRID, GRID))
+    example = talks(track, 2, np.random.default_rng(0))
+    assert not without.moves and example.moves.keys() == {1}
+    assert example.moves[1][:, 0, 0, 0].tolist() == [1, 2, 3, 4], "frame 3 is asked about"
+    assert example.ids == without.ids and example.targets == without.targets
+    talks.shares["moved"] = 1.0
+    assert not talks(track, 2, np.random.default_rng(0)).moves, "words are asked without"
+
+
+def test_a_row_of_talk_says_how_things_moved_and_is_else_what_it_was(tokenizer):
+    shown = {"talk_rows": 2, "talk_length": 60, "talk_shares": {"infer": 1.0}}
+    plain, told = (make_batches(tokenizer, **shown) for _ in range(2))
+    told.talks.moved = np.ones((len(told.latents), 3, GRID, GRID), np.float16)
+    one, two = plain.talk(3), told.talk(3)
+    assert one.moves is None and same(one, two._replace(moves=None))
+    second = (two.frame_doc != PADDING) & (two.frame_time == 1)
+    assert torch.equal(two.moves[:, :, BEFORE].flatten(2).all(dim=2), second) and second.any()
+    assert not two.moves[~second].any()
+    assert same(two, told.talk(3)), "a batch is a function of its number"
