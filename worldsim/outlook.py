@@ -57,10 +57,8 @@ class Outlook:
             over = self.beyond.over(band[..., far:-far], side, far)
             both = (over, band[..., -far:]) if side == "left" else (band[..., :far], over)
             said = torch.cat(both, dim=-1)
-        # How coarse a guess is, is a question of how far off it lies.
-        picture = wide.new_zeros(1, 1, size, size)
-        marks = mirrored(picture, up, left)[:, 1:, rows, columns].expand(len(wide), -1, -1, -1)
-        guess = torch.cat([mirrored(said, 0, left - far)[:, :-MARKS, :, columns], marks], dim=1)
+        guess = mirrored(said, 0, left - far)[:, :-MARKS, :, columns]
         here = wide[..., rows, columns]
-        here.copy_(torch.where(here[:, -MARKS, None] == 0, guess, here))
+        # Its marks stay: what is said from what was said is known no better.
+        here[:, :-MARKS] = torch.where(here[:, -MARKS, None] == 0, guess, here[:, :-MARKS])
         return wide

@@ -1,10 +1,9 @@
 """What a dream remembers of its picture and beyond its edges.
 
 What leaves the picture goes on to slide, turn and grow as the picture does on the whole, and is
-still there when that turns back. What was never in sight is what `Beyond` makes of the newest frame
-that was seen, and without it, or farther off, a mirror: the same walls and the same floor, no
-longer the same place. Nothing here knows of cameras, of depth or of actions; every motion is the
-painter's own.
+still there when that turns back. What was never in sight is what an `Outlook` makes of the newest
+picture, and without one a mirror: the same walls and the same floor, no longer the same place.
+Nothing here knows of cameras, of depth or of actions; every motion is the painter's own.
 """
 
 from __future__ import annotations
