@@ -84,7 +84,6 @@ class Surroundings:
         self._place = torch.meshgrid(right.to(device), down.to(device), indexing="xy")
         rows = (torch.arange(n, device=device).float() for n in size)
         self._spot = torch.stack(torch.meshgrid(*rows, indexing="ij"))
-        self._size = self._spot.new_tensor(size)[:, None, None]
 
     def state(self) -> tuple[Tensor, ...]:
         """Return all that changes."""
@@ -109,14 +108,10 @@ class Surroundings:
         view, off = self.view[of], self.off[of].float()
         shift = self._spread(moved.flow.flatten(0, 1))
         used = self.used[of] + self._comes(shift)
-        wanted = self._spot + shift
-        gone = (wanted < -0.5) | (wanted > self._size - 0.5)  # from beyond all that is remembered
         places, off = self._nearest(shift, off)
         spots = view.flatten(1, 2)
         spots = spots.gather(1, places[..., None].expand_as(spots)).view_as(view)
-        halves = spots.view(torch.float16)
-        halves[..., -MARKS:-1].mul_(~gone.any(dim=1)[..., None])
-        marks = _middle(halves, *self.margins)[..., -MARKS:]
+        marks = _middle(spots, *self.margins).view(torch.float16)[..., -MARKS:]
         known, worn, fine, appears = (
             x.flatten(0, 1) for x in (moved.known, moved.worn, moved.fine, moved.appears)
         )

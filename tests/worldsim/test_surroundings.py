@@ -140,17 +140,6 @@ def test_what_was_ever_in_sight_is_not_looked_for_again():
     assert (kept(around)[:, :3, : UP - 8, MIDDLE[1]] == torch.tensor(0.3).half()).all()
 
 
-def test_what_left_all_that_is_remembered_counts_as_never_seen():
-    around = begun()
-    for _ in range(5):
-        go(around, right=0.0, down=5.0)
-    assert kept(around)[:, 3, :UP, MIDDLE[1]].all(), "it is above now"
-    for _ in range(5):
-        go(around, right=0.0, down=-5.0)
-    seen = kept(around)[:, 3, :, MIDDLE[1]]
-    assert not seen[:, :UP].any(), "sixteen rows are remembered, and all came back"
-
-
 def test_looking_again_can_be_taken_back_with_the_step_that_made_it_due():
     around = looked_at(Saying())
     before = around.used.clone()
